@@ -1,0 +1,314 @@
+"""The contract between the harness and its plugins. No logic lives here.
+
+Read from top to bottom, this file is the life of one run. Every hook says when it is called, what its arguments
+are, what it returns, who may implement it, and what it may change. "First result wins" means that the first
+implementation that returns something other than None decides; plugins are asked before the harness's defaults.
+
+Three kinds of plugins exist. A *task* (dataset, model, training recipe, metric) and a *pruner* (a sparse algorithm)
+meet in a cell. A *session plugin* sees the whole run; it may wrap the hooks of tasks and pruners
+(`@hookimpl(wrapper=True)`) but never answer for them.
+
+A hook implementation takes any subset of the documented arguments, by the documented names, without defaults and
+without keyword-only arguments. A plugin that breaks these rules, or implements a hook of the wrong kind, is refused
+when it is loaded, with the reason and the remedy.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import torch
+
+    from smc_harness.cells import Cell, CellResult
+    from smc_harness.config import Config
+    from smc_harness.lifecycle.context import PrunerContext, TaskContext
+    from smc_harness.lifecycle.plans import Stage
+    from smc_harness.outcomes import Outcomes
+    from smc_harness.session import Session
+    from smc_harness.training.recipe import Recipe
+
+PROJECT = "smc_harness"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+SESSION_HOOKS = frozenset(
+    {
+        "addoption",
+        "configure",
+        "modify_cells",
+        "session_started",
+        "cell_started",
+        "cell_finished",
+        "session_finished",
+        "report",
+    }
+)
+TASK_HOOKS = frozenset(
+    {
+        "data_files",
+        "prepare_data",
+        "prepare_model",
+        "prunable",
+        "recipe",
+        "collate",
+        "compute_loss",
+        "blocks",
+        "evaluate",
+        "aggregate",
+    }
+)
+PRUNER_HOOKS = frozenset({"plan", "compute_scores", "apply_mask", "update_mask"})
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The session begins. Implemented by session plugins.
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec
+def addoption(parser: ArgumentParser) -> None:
+    """Add command-line options of your own.
+
+    When: once, before the command line is parsed, in the driver.
+    parser: the parser of `smc-harness run`; add arguments or argument groups to it.
+    Example: `parser.add_argument("--my-report", metavar="FILE")`.
+    """
+
+
+@hookspec
+def configure(config: Config) -> None:
+    """Read your options and get ready, or register the plugin object that does the work.
+
+    When: once, after the command line was parsed, before anything is collected.
+    config: the settled options as `config.options`; `config.pluginmanager.register(...)` adds a plugin object.
+    """
+
+
+@hookspec
+def modify_cells(cells: list[Cell], config: Config) -> None:
+    """Reorder, drop or add cells.
+
+    When: once, after collection and before selection by id, -k and --deselect.
+    cells: the collected cells in order; change the list in place.
+    """
+
+
+@hookspec
+def session_started(session: Session) -> None:
+    """The cells are settled and the store is open.
+
+    When: once, before the first cell. session: read only.
+    """
+
+
+@hookspec
+def cell_started(cell: Cell) -> None:
+    """A cell is about to be computed (never called for one whose result the store already has).
+
+    When: in the driver, as soon as the worker that runs it says so.
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The task prepares. Implemented by tasks; global random state is seeded around every call and restored after it.
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def data_files(context: TaskContext) -> Sequence[str] | None:
+    """Name the files under --data-dir that this task reads.
+
+    When: in the driver, before anything runs; must not import torch. First result wins; default: none.
+    context: only `params`, `seed` and `data_dir` are meaningful here.
+    Returns: paths relative to --data-dir. A missing one is a usage error that names it. The content of each one is
+    part of every content key, so that edited data never meets a stale result.
+    """
+
+
+@hookspec(firstresult=True)
+def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]] | None:
+    """Read or generate the examples, tokenised, ready to be collated.
+
+    When: once per process and (task, seed). First result wins; required of every task.
+    Returns: {"train": examples, "test": examples} and optionally "valid"; where a recipe selects on `valid` and it is
+    absent, the harness carves every tenth example of a seeded shuffle of `train` out for it. An example is what
+    `collate` takes. Respect `context.limit` (examples to score) by leaving it to the harness: it cuts `test` itself.
+    """
+
+
+@hookspec(firstresult=True)
+def prepare_model(context: TaskContext) -> torch.nn.Module | None:
+    """Build the model with its start weights (pretrained or fresh), in float32 on the CPU.
+
+    When: once per process and (training id, seed). First result wins; required of every task.
+    context: `context.data` holds the splits (for a vocabulary, a number of classes).
+    Must give the same weights for the same (parameters, seed): draw from the global generators or
+    `context.generator`, both of which are seeded.
+    """
+
+
+@hookspec(firstresult=True)
+def prunable(model: torch.nn.Module, context: TaskContext) -> Mapping[str, Sequence[str]] | None:
+    """Name the prunable tensors, by scope preset.
+
+    When: after the model was built. First result wins.
+    Returns: {preset: names as in `model.named_parameters()`}; the order of the names is the order in which ties are
+    broken. `paper` is the preset used unless --scope says otherwise. A tied tensor is listed once, by the first of
+    its names. Leave out tensors that the forward pass never uses.
+    Default: {"paper": every parameter with two dimensions}.
+    """
+
+
+@hookspec(firstresult=True)
+def recipe(context: TaskContext) -> Recipe | None:
+    """Say how the model is trained.
+
+    When: at the start of every training stage. First result wins; required of every task.
+    context: `context.retraining` is False for a training that starts from start weights (or was rewound), True for
+    one that starts from weights trained to the end; the latter may be shorter (a fine-tune).
+    """
+
+
+@hookspec(firstresult=True)
+def collate(examples: list[Any], context: TaskContext) -> Any:
+    """Turn a list of examples into a batch.
+
+    When: for every batch. First result wins; required of every task.
+    Returns: a tensor, or a (nested) dict, list or tuple of tensors; the harness moves it to the device.
+    """
+
+
+@hookspec(firstresult=True)
+def compute_loss(model: torch.nn.Module, batch: Any, context: TaskContext) -> torch.Tensor | None:
+    """The training loss.
+
+    When: every training step, and whenever a pruner asks for `context.loss(model, batch)`.
+    First result wins; required of every task.
+    batch: what `collate` returned, on the model's device.
+    Returns: a scalar, the mean over the examples of the batch, attached to the graph.
+    """
+
+
+@hookspec(firstresult=True)
+def blocks(model: torch.nn.Module, context: TaskContext) -> Sequence[torch.nn.Module] | None:
+    """The model's blocks in forward order, for pruners that work layer by layer.
+
+    When: a pruner asks for `context.blocks(model)`. First result wins.
+    Default: the longest `torch.nn.ModuleList` of the model.
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The pruner prunes. Implemented by pruners.
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def plan(level: float, context: PrunerContext) -> Sequence[Stage] | None:
+    """The stages that lead from start weights to a sparse model.
+
+    When: in the driver and in the worker, for each level; must not import torch. First result wins.
+    level: the asked sparsity in [0, 1). context: only `params` and `seed` are meaningful here.
+    Returns: `Train`, `Prune` and `Rewind` stages. Levels whose plans begin alike share that work.
+    Default, by the pruner's `phase`: before = [Prune, Train]; after = [Train, Prune, Train]; during = [Train under
+    the cubic schedule]; iterative = rounds of [Train, Prune, Rewind to the start] and a last Train.
+    """
+
+
+@hookspec(firstresult=True)
+def compute_scores(model: torch.nn.Module, context: PrunerContext) -> Mapping[str, torch.Tensor] | None:
+    """Score every prunable weight: its saliency.
+
+    When: before each pruning. The model is in eval mode, gradients are enabled, `.grad` is None, pruned weights are
+    zero. The harness restores mode, gradients, hooks and random state afterwards; weights must be left as found.
+    Returns: {name: scores of the parameter's shape} for every name of `context.prunable(model)`. Higher means keep,
+    -inf is pruned first, +inf last, NaN is an error. Scores do not depend on the level (they are computed once for
+    all levels that prune from the same weights), so `context.level` is not set here.
+    Example: `return {n: p.detach().abs() for n, p in context.prunable(model)}`.
+    """
+
+
+@hookspec(firstresult=True)
+def apply_mask(
+    model: torch.nn.Module, scores: Mapping[str, torch.Tensor] | None, level: float, context: PrunerContext
+) -> Mapping[str, torch.Tensor] | None:
+    """Choose the weights that live.
+
+    When: after `compute_scores`, for each level. First result wins.
+    scores: what `compute_scores` returned, or None for a pruner that does not implement it.
+    level: the sparsity to reach at this stage, pruned / prunable, counting what was pruned before.
+    Returns: {name: bool tensor of the parameter's shape, True = keep}. May change surviving weights in place; the
+    harness zeroes the pruned ones and checks that they stay zero.
+    Default: exact global selection, pruned = floor(level x N + 1/2); ties keep the lowest index in scope order; what
+    is already pruned stays pruned.
+    """
+
+
+@hookspec(firstresult=True)
+def update_mask(
+    model: torch.nn.Module, mask: Mapping[str, torch.Tensor], context: PrunerContext
+) -> Mapping[str, torch.Tensor] | None:
+    """Change the mask during training, or gather statistics for a later pruning.
+
+    When: every optimiser step of a training stage that has a mask or a pruning schedule, after the backward pass:
+    `.grad` holds the gradients of all weights, dead ones included, before masking and clipping.
+    mask: the present mask, {name: bool}; do not change it in place.
+    context: `step`, `total_steps`, `level` (the level asked of the cell), `state` (tensors to keep).
+    Returns: a new mask, or None to leave it. Newly living weights start at zero with fresh optimiser state.
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The task judges. Implemented by tasks.
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes | None:
+    """Score the model on a split.
+
+    When: after the last stage of a plan (split "test"), and during training where the recipe selects.
+    The model is in eval mode, without gradients. First result wins; required of every task.
+    Returns: `Outcomes`, one row per example of `context.data[split]`, in its order.
+    """
+
+
+@hookspec(firstresult=True)
+def aggregate(outcomes: Outcomes, context: TaskContext) -> float | None:
+    """Compute the metric from per-example outcomes.
+
+    When: after `evaluate`, and by resampling statistics on subsets. First result wins.
+    Returns: the metric in the task's unit. Default: the mean of `outcomes.values`.
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The session ends. Implemented by session plugins.
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec
+def cell_finished(result: CellResult) -> None:
+    """A cell has its verdict, and its measurement is durable.
+
+    When: in the driver, once for every cell of the run, those found in the store included. result: read only.
+    """
+
+
+@hookspec
+def session_finished(session: Session, results: Sequence[CellResult]) -> None:
+    """No more cells will be computed, because all are done or because the run was stopped.
+
+    When: once, before `report`. results: in collection order, one per collected cell that was settled.
+    """
+
+
+@hookspec
+def report(results: Sequence[CellResult], config: Config) -> None:
+    """Write a report. When: once, last."""

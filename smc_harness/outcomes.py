@@ -1,0 +1,31 @@
+"""What a task's `evaluate` returns: one row of numbers for every scored example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Per-example results of one evaluation, from which the metric is computed.
+
+    values: float tensor [n] or [n, k], one row per example in the order of the split: 1.0 / 0.0 for right and
+        wrong, or k sufficient statistics (BLEU: n-gram matches, totals and lengths).
+    ids: n strings that name the examples across runs; None: "0" to "n-1".
+    groups: n strings, for metrics reported by group and for clustered statistics; None: no groups.
+    predictions: long tensor [n], the predicted class, where there is one. A model that predicts the same class
+        for every example is named in the diagnosis.
+    """
+
+    values: torch.Tensor
+    ids: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+    predictions: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
