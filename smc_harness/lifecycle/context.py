@@ -1,0 +1,136 @@
+"""What a hook may ask of the harness: one context for the task's hooks, one for the pruner's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smc_harness.errors import PluginError
+from smc_harness.store.identity import seed_from
+
+if TYPE_CHECKING:
+    import torch
+
+    from smc_harness.lifecycle.conversation import Conversation
+
+
+@dataclass
+class Context:
+    """Common to both sides.
+
+    name: of the plugin (a variant's own name). params: the plugin's parameters, an instance of its `params` class.
+    seed: the cell's seed, 0 to --seeds - 1. session_seed: --seed. training: the task's training id.
+    """
+
+    name: str
+    params: Any
+    seed: int
+    session_seed: int
+    training: str
+    conversation: Conversation | None = field(default=None, repr=False)
+    logged: dict[str, Any] = field(default_factory=dict, repr=False)
+    _generator: Any = field(default=None, repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model and the batches are."""
+        return self._talk().device
+
+    @property
+    def generator(self) -> torch.Generator:
+        """A seeded CPU generator. Every hook call finds it at the start of the same stream."""
+        if self._generator is None:
+            self.reseed("import")
+        generator: torch.Generator = self._generator
+        return generator
+
+    def reseed(self, *purpose: object) -> None:
+        """Start a new stream; called by the harness before each hook that may draw."""
+        import torch
+
+        self._generator = torch.Generator().manual_seed(self.seed_for(*purpose))
+
+    def seed_for(self, *purpose: object) -> int:
+        """A 63-bit seed that follows (session seed, seed, training id, purpose)."""
+        return seed_from(self.session_seed, self.seed, self.training, *purpose)
+
+    def log(self, key: str, value: Any) -> None:
+        """Keep a number or a short text with the cell's result."""
+        self.logged[key] = value
+
+    def _talk(self) -> Conversation:
+        if self.conversation is None:
+            raise PluginError(f"{self.name}: this hook is called before there is a model; only params and seed are set")
+        return self.conversation
+
+
+@dataclass
+class TaskContext(Context):
+    """Given to the hooks of a task.
+
+    data_dir, model_dir: --data-dir and --model-dir, or None. limit: most examples that are scored, or None.
+    retraining: in `recipe`, whether the weights to train were already trained to the end.
+    """
+
+    data_dir: Path | None = None
+    model_dir: Path | None = None
+    limit: int | None = None
+    retraining: bool = False
+
+    @property
+    def data(self) -> Mapping[str, Sequence[Any]]:
+        """The splits that `prepare_data` returned."""
+        return self._talk().data
+
+    def batches(self, split: str, size: int) -> Iterator[Any]:
+        """All examples of a split in order, collated `size` at a time, on the device."""
+        return self._talk().batches_in_order(split, size)
+
+
+@dataclass
+class PrunerContext(Context):
+    """Given to the hooks of a pruner.
+
+    mask: {name: bool} so far, or None while the model is dense. step, total_steps: in `update_mask`.
+    level: the level asked of the cell; not set while scoring. state: tensors that are kept and resumed with the
+    trajectory; change the dict in place.
+    """
+
+    step: int = 0
+    total_steps: int = 0
+    mask: Mapping[str, torch.Tensor] | None = None
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    _level: float | None = None
+
+    @property
+    def level(self) -> float:
+        if self._level is None:
+            raise PluginError(
+                f"{self.name}: context.level is not set while scoring, since scores serve every level; "
+                "use the level that apply_mask receives"
+            )
+        return self._level
+
+    def prunable(self, model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
+        """(name, parameter) over the scope, in scope order; a tied tensor once."""
+        return self._talk().prunable(model)
+
+    def batches(self, split: str, n: int, size: int | None = None) -> Iterator[Any]:
+        """`n` examples of a split in batches of `size` (default: the recipe's), on the device.
+
+        The examples are a seeded draw without replacement (again from the start when the split is used up); every
+        call yields the same ones.
+        """
+        return self._talk().batches_drawn(split, n, size)
+
+    def loss(self, model: torch.nn.Module, batch: Any) -> torch.Tensor:
+        """The task's training loss: a scalar, the mean over the batch."""
+        return self._talk().loss(model, batch)
+
+    def blocks(self, model: torch.nn.Module) -> Sequence[torch.nn.Module]:
+        """The model's blocks in forward order."""
+        return self._talk().blocks(model)
+
+
