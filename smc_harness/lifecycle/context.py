@@ -125,6 +125,11 @@ class PrunerContext(Context):
         """
         return self._talk().batches_drawn(split, n, size)
 
+    @property
+    def batch_size(self) -> int:
+        """Examples per optimiser step of the task's recipe."""
+        return self._talk().batch_size
+
     def loss(self, model: torch.nn.Module, batch: Any) -> torch.Tensor:
         """The task's training loss: a scalar, the mean over the batch."""
         return self._talk().loss(model, batch)

@@ -1,0 +1,119 @@
+"""The unit of reporting: one (task, pruner, level, seed), what was measured there, and its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """The outcome of a cell."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    NOT_RUN = "not-run"
+
+
+def show_level(level: float) -> str:
+    """The shortest text that reads back as the same number."""
+    short = format(level, "g")
+    return short if float(short) == level else repr(level)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One item of the cross product.
+
+    params_digest: short digest of the pruner's parameters. phase: of the pruner. scope: the preset asked for.
+    """
+
+    task: str
+    pruner: str
+    level: float
+    seed: int
+    phase: str = ""
+    scope: str = ""
+    params_digest: str = ""
+
+    @property
+    def id(self) -> str:
+        """`commonsense-mini::snip[0.488,seed0]`."""
+        return f"{self.task}::{self.pruner}[{show_level(self.level)},seed{self.seed}]"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one evaluation of one model gave; the part of a result that is kept in the store.
+
+    value: the metric in the task's unit. n: examples scored. realised: masked-off / prunable over the scope.
+    realised_model: masked-off / all parameters of the model. densities: {tensor: share of its weights that live}.
+    seconds: computing time of the stages that this cell did not share, its evaluation included. steps: the optimiser
+    steps among them. outcomes: key of the per-example outcomes in the artifact store.
+    """
+
+    value: float
+    n: int
+    seconds: float
+    steps: int = 0
+    realised: float = 0.0
+    realised_model: float = 0.0
+    densities: dict[str, float] = field(default_factory=dict)
+    diagnosis: list[str] = field(default_factory=list)
+    logged: dict[str, Any] = field(default_factory=dict)
+    outcomes: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell with its verdict. Observers must not change it: it is what gets written.
+
+    value, dense: the metric of the cell and of its dense model, in the task's unit; None where not measured.
+    cached: the measurement was in the store before this run. error: one line, for `error` and `skipped`.
+    output: what the plugins printed before an error.
+    """
+
+    cell: Cell
+    verdict: Verdict
+    metric: str
+    dense: float | None = None
+    measurement: Measurement | None = None
+    cached: bool = False
+    error: str | None = None
+    output: str = ""
+
+    @property
+    def value(self) -> float | None:
+        return self.measurement.value if self.measurement else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of the `cells` list of `--json`."""
+        cell, measured = self.cell, self.measurement
+        return {
+            "id": cell.id,
+            "task": cell.task,
+            "pruner": cell.pruner,
+            "phase": cell.phase,
+            "level": cell.level,
+            "seed": cell.seed,
+            "scope": cell.scope,
+            "params_digest": cell.params_digest,
+            "verdict": self.verdict.value,
+            "metric": self.metric,
+            "value": self.value,
+            "dense": self.dense,
+            "realised": measured.realised if measured else None,
+            "realised_model": measured.realised_model if measured else None,
+            "n": measured.n if measured else None,
+            "seconds": measured.seconds if measured else None,
+            "cached": self.cached,
+            "error": self.error,
+            "diagnosis": measured.diagnosis if measured else [],
+            "logged": measured.logged if measured else {},
+        }

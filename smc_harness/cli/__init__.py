@@ -1,0 +1,42 @@
+"""The command line. The first word selects a subcommand; running is the default one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from smc_harness.errors import ExitCode, HarnessError, UsageError, one_line
+
+COMMANDS = ("run", "list")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Whatever goes wrong is one line on standard error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command, rest = (words[0], words[1:]) if words and words[0] in COMMANDS else ("run", words)
+    try:
+        if misplaced := [word for word in rest if word in COMMANDS]:
+            raise UsageError(f"{misplaced[0]}: a subcommand is the first word, as in smc-harness {misplaced[0]}")
+        if command == "list":
+            from smc_harness.cli import list as listing
+
+            return listing.main(rest)
+        from smc_harness.cli import run
+
+        return run.main(rest)
+    except BrokenPipeError:
+        # the reader of our output is gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except HarnessError as error:
+        print(f"smc-harness: {one_line(error)}", file=sys.stderr)
+        return ExitCode.USAGE
+    except KeyboardInterrupt:
+        print("smc-harness: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if "--debug" in rest:
+            raise
+        print(f"smc-harness: internal error: {one_line(error)} (--debug shows the traceback)", file=sys.stderr)
+        return ExitCode.INTERNAL

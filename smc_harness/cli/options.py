@@ -1,0 +1,106 @@
+"""The options of `smc-harness run`."""
+
+from __future__ import annotations
+
+import argparse
+
+from smc_harness import __version__
+from smc_harness.config import Parser
+from smc_harness.verdict.search import SEARCHES
+
+_EPILOG = """\
+examples:
+  smc-harness --collect plugins/                      the pruners found there, on the four mini tasks
+  smc-harness --collect my_pruner.py --levels 0.5     one file, one level
+  smc-harness --pruners 'magnitude-*' --seeds 3 -v    installed pruners by name, three seeds, a line per cell
+  smc-harness 'commonsense-mini::snip[0.488,seed0]'   one cell, by its id
+  smc-harness --collect-only --json -                 what would run, as JSON
+
+exit codes: 0 done, 1 with --strict a failed cell, 2 interrupted, 3 internal error, 4 usage, 5 nothing to run,
+6 a cell ended in error, 7 a plugin failed to load under --strict-plugins
+"""
+
+
+def run_parser() -> Parser:
+    """The parser of `smc-harness run`, before plugins add to it."""
+    parser = Parser(
+        prog="smc-harness",
+        description="Find the sparsity level at which each pruner first fails on each task.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", help="only the cells with these ids, id prefixes or globs")
+    _what(parser.add_argument_group("what to run"))
+    _how(parser.add_argument_group("how to run it"))
+    _judge(parser.add_argument_group("verdict"))
+    _output(parser.add_argument_group("output"))
+    return parser
+
+
+def _what(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--collect", action="append", default=[], metavar="PATH", help="a plugin file or folder; may be repeated")
+    add("--tasks", metavar="GLOB,..", help="tasks by name or glob (default: those collected, else the mini tasks)")
+    add("--pruners", metavar="GLOB,..", help="pruners by name or glob (default: those collected, else the paper's)")
+    add("--variant", action="append", default=[], metavar="NAME=SPEC", help="a pruner under another name with other "
+        "parameters: snip-64=snip,batches=64")  # fmt: skip
+    add("--set", action="append", default=[], metavar="NAME.PARAM=VALUE", help="a parameter of a task or pruner")
+    add("--levels", default="paper", metavar="L,..", help="sparsity levels in [0, 1), or paper (default)")
+    add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 (default 1)")
+    add("--seed", type=int, default=0, metavar="S", help="session seed: another draw of everything (default 0)")
+    add("--scope", default="paper", metavar="NAME", help="the task's preset of prunable tensors (default paper)")
+    add("--limit", type=_positive, metavar="N", help="score at most N examples")
+    add("-k", dest="keyword", metavar="EXPR", help="only cells whose id matches: 'snip and not arithmetic'")
+    add("--deselect", action="append", default=[], metavar="ID", help="leave these cells out")
+    add("--lf", dest="last_failed", action="store_true", help="only the cells that failed in the last session")
+    add("--collect-only", "--co", action="store_true", help="list the cells and stop")
+
+
+def _how(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-n", default="auto", metavar="N", help="worker processes (default auto: one a core); 0: none, for a debugger")
+    add("--threads", type=_positive, default=1, metavar="T", help="threads of each worker (default 1; changes the "
+        "last bits of results)")  # fmt: skip
+    add("--store", default=".smc-harness", metavar="DIR", help="where results and trained states are kept")
+    add("--cache-clear", action="store_true", help="empty the store first")
+    add("--data-dir", metavar="DIR", help="folder of local datasets")
+    add("-x", "--exitfirst", dest="maxfail", action="store_const", const=1, default=None,
+        help="stop at the first cell that fails or ends in error")  # fmt: skip
+    add("--maxfail", type=_positive, metavar="N", help="stop after N of them")
+    add("-p", dest="plugins", action="append", default=[], metavar="NAME", help="load a session plugin; no:NAME: do "
+        "without it")  # fmt: skip
+    add("--strict-plugins", action="store_true", help="exit with 7 if a plugin fails to load")
+    add("--debug", action="store_true", help="show tracebacks")
+
+
+def _judge(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--search", choices=SEARCHES, default="until-fail", help="which levels to measure (default until-fail)")
+    add("--tolerance", type=_share, default=0.01, metavar="X", help="largest relative drop from dense that passes "
+        "(default 0.01)")  # fmt: skip
+    add("--no-dense-check", action="store_true", help="run cells whose dense model is no better than chance, too")
+    add("--strict", action="store_true", help="exit with 1 if a cell fails")
+
+
+def _output(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-v", "--verbose", action="count", default=0, help="a line for each cell")
+    add("-q", "--quiet", action="count", default=0, help="only the closing table; twice: only the summary line")
+    add("--version", action="version", version=f"smc-harness {__version__}")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} given; a whole number from 1 on would work")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} given; a share in [0, 1) such as 0.01 would work")
+    return value

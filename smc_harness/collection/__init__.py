@@ -1,0 +1,1 @@
+"""From plugins and options to cells."""

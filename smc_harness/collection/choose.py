@@ -1,0 +1,104 @@
+"""Which tasks and pruners take part."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from smc_harness.discovery.catalogue import Catalogue, Problem
+from smc_harness.discovery.loading import Locator, Plugin, load
+from smc_harness.errors import PluginError, UsageError, nearest, one_line
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A pruner under a name of its own with other parameters: `NAME=PRUNER,PARAM=VALUE,...`."""
+
+    name: str
+    base: str
+    settings: Mapping[str, str]
+
+
+@dataclass
+class Choice:
+    """How plugins of a catalogue are chosen and loaded; what cannot be loaded joins the catalogue's problems.
+
+    settings: {plugin name: {parameter: text}} from --set. used: the names in `settings` that found their plugin.
+    """
+
+    catalogue: Catalogue
+    settings: Mapping[str, Mapping[str, str]]
+    used: set[str] = field(default_factory=set)
+
+    def choose(self, kind: str, patterns: Sequence[str], variants: Sequence[Variant] = ()) -> list[Plugin]:
+        """Plugins of a kind, sorted by name.
+
+        patterns: exact names or globs over collected and installed plugins and variants. Empty: the collected ones, or
+        where there are none the installed ones, less those that want to be named (`default = False`), and every variant.
+        Raises UsageError for a pattern that matches nothing.
+        """
+        known = self.catalogue.known(kind)
+        own = {variant.name: variant for variant in variants}
+        if clash := sorted(own.keys() & known.keys()):
+            raise UsageError(f"--variant {clash[0]}: there is a {kind} of that name; another name would work")
+        if patterns:
+            names = self._matching(kind, patterns, [*known, *own])
+        else:
+            names = [*(self.catalogue.collected[kind] or self.catalogue.installed[kind]), *own]
+        chosen = []
+        for name in sorted(names):
+            plugin = self._variant(own[name], known) if name in own else self._load(known[name], name, {})
+            if plugin is not None and (patterns or name in own or plugin.default):
+                chosen.append(plugin)
+        return chosen
+
+    def _matching(self, kind: str, patterns: Sequence[str], names: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for pattern in patterns:
+            matches = {pattern} & set(names) or set(fnmatch.filter(names, pattern))
+            if not matches:
+                broken = f" ({len(self.catalogue.problems)} plugins could not be loaded)" * bool(self.catalogue.problems)
+                raise UsageError(f"no {kind} {pattern!r}{nearest(pattern, names)}{broken}")
+            found |= matches
+        return found
+
+    def _variant(self, variant: Variant, known: Mapping[str, Locator]) -> Plugin | None:
+        if variant.base not in known:
+            raise UsageError(f"--variant {variant.name}: no pruner {variant.base!r}{nearest(variant.base, known)}")
+        return self._load(known[variant.base], variant.name, variant.settings)
+
+    def _load(self, locator: Locator, name: str, settings: Mapping[str, str]) -> Plugin | None:
+        given = {**settings, **self.settings.get(name, {})}
+        try:
+            plugin = load(locator, given, name)
+        except PluginError as error:
+            problem = Problem(locator.source, one_line(error).removeprefix(f"{locator.source}: "))
+            if problem not in self.catalogue.problems:
+                self.catalogue.problems.append(problem)
+            return None
+        finally:
+            self.used.add(name)
+        return plugin
+
+
+def read_variant(text: str) -> Variant:
+    """`NAME=PRUNER` or `NAME=PRUNER,PARAM=VALUE,...`. Raises UsageError."""
+    name, equals, rest = text.partition("=")
+    base, *pairs = rest.split(",")
+    settings = dict(pair.partition("=")[::2] for pair in pairs)
+    if not (name and equals and base) or not all("=" in pair for pair in pairs):
+        raise UsageError(f"--variant {text}: something like snip-64=snip,batches=64 would work")
+    return Variant(name, base, settings)
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """`NAME.PARAM=VALUE` each; later ones win. Raises UsageError."""
+    settings: dict[str, dict[str, str]] = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        name, dot, parameter = target.rpartition(".")
+        if not (equals and dot and name and parameter):
+            raise UsageError(f"--set {text}: something like snip.batches=8 would work")
+        settings.setdefault(name, {})[parameter] = value
+    return settings

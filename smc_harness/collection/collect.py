@@ -1,0 +1,105 @@
+"""tasks x pruners x levels x seeds -> cells, in a fixed order. Torch is not imported."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smc_harness.cells import Cell
+from smc_harness.collection.choose import Choice, read_settings, read_variant
+from smc_harness.collection.keyword import compile_keyword
+from smc_harness.config import Config, read_levels
+from smc_harness.discovery.catalogue import Catalogue, discover
+from smc_harness.discovery.loading import Plugin
+from smc_harness.errors import UsageError, nearest
+
+
+@dataclass
+class Collection:
+    """What takes part in a session.
+
+    cells: the selected ones, in the order tasks, pruners, seeds, levels. deselected: how many were collected and not
+    selected.
+    """
+
+    catalogue: Catalogue
+    tasks: dict[str, Plugin]
+    pruners: dict[str, Plugin]
+    cells: list[Cell]
+    deselected: int = 0
+
+
+def collect(config: Config, last_failed: Callable[[], set[str]] | None = None) -> Collection:
+    """Find the plugins, build the cells and select among them. Raises UsageError.
+
+    last_failed: called for --lf only; the ids of the cells to run again.
+    """
+    options = config.options
+    catalogue = discover([Path(path) for path in options.collect])
+    choice = Choice(catalogue, read_settings(options.set))
+    variants = [read_variant(text) for text in options.variant]
+    tasks = choice.choose("task", _patterns(options.tasks))
+    pruners = choice.choose("pruner", _patterns(options.pruners), variants)
+    if unused := sorted(set(choice.settings) - choice.used):
+        names = [plugin.name for plugin in [*tasks, *pruners]]
+        raise UsageError(f"--set {unused[0]}: no such task or pruner in this run{nearest(unused[0], names)}")
+    cells = build(tasks, pruners, read_levels(options.levels), options.seeds, options.scope)
+    config.hook.modify_cells(cells=cells, config=config)
+    chosen = select(cells, options, last_failed)
+    return Collection(
+        catalogue,
+        {task.name: task for task in tasks},
+        {pruner.name: pruner for pruner in pruners},
+        chosen,
+        len(cells) - len(chosen),
+    )
+
+
+def build(
+    tasks: Sequence[Plugin], pruners: Sequence[Plugin], levels: Sequence[float], seeds: int, scope: str
+) -> list[Cell]:
+    """The cross product. A pruner that exists at levels of its own has those in place of the grid."""
+    return [
+        Cell(task.name, pruner.name, float(level), seed, pruner.phase, scope, pruner.params_digest)
+        for task in tasks
+        for pruner in pruners
+        for seed in range(seeds)
+        for level in sorted(pruner.declared("levels") or levels)
+    ]
+
+
+def select(
+    cells: Sequence[Cell], options: argparse.Namespace, last_failed: Callable[[], set[str]] | None = None
+) -> list[Cell]:
+    """The cells left by the ids, -k, --deselect and --lf. Raises UsageError for an id that matches nothing."""
+    chosen = list(cells)
+    if options.ids:
+        kept = [match for text in options.ids for match in _by_id(text, chosen, "")]
+        ids = {cell.id for cell in kept}
+        chosen = [cell for cell in chosen if cell.id in ids]
+    if options.keyword:
+        matches = compile_keyword(options.keyword)
+        chosen = [cell for cell in chosen if matches(cell.id)]
+    if options.deselect:
+        gone = {cell.id for text in options.deselect for cell in _by_id(text, cells, "--deselect ")}
+        chosen = [cell for cell in chosen if cell.id not in gone]
+    if options.last_failed and last_failed is not None and (failed := last_failed()):
+        chosen = [cell for cell in chosen if cell.id in failed]
+    return chosen
+
+
+def _by_id(text: str, cells: Sequence[Cell], option: str) -> list[Cell]:
+    """Cells whose id is `text`, begins with it at a boundary, or matches it as a glob, in this order of preference."""
+    exact = [cell for cell in cells if cell.id == text]
+    within = [cell for cell in cells if text in (cell.task, f"{cell.task}::{cell.pruner}")]
+    found = exact or within or [cell for cell in cells if fnmatch.fnmatchcase(cell.id, text)]
+    if not found:
+        raise UsageError(f"{option}{text}: no cell has this id{nearest(text, [cell.id for cell in cells])}")
+    return found
+
+
+def _patterns(text: str | None) -> list[str]:
+    return [word for word in (text or "").split(",") if word]

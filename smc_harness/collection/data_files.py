@@ -1,0 +1,44 @@
+"""The data files that tasks declare: present, or one clear line; digested, so that edited data is seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from smc_harness.discovery.loading import Plugin
+from smc_harness.errors import HarnessError, UsageError, one_line
+from smc_harness.lifecycle.context import TaskContext
+from smc_harness.lifecycle.options import RunOptions
+from smc_harness.lifecycle.relay import relay
+from smc_harness.store.identity import file_digest
+
+
+def with_files(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
+    """The options with the digests of what the task reads. Raises UsageError naming what is missing."""
+    names = required_files(task, options, seed)
+    if not names:
+        return options
+    if options.data_dir is None:
+        raise UsageError(f"{task.name} reads {names[0]} and needs --data-dir DIR, the folder that holds it")
+    folder = Path(options.data_dir)
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise UsageError(f"--data-dir {folder}: {task.name} needs {', '.join(missing)}, which is not there")
+    return replace(options, files=tuple((name, file_digest(folder / name)) for name in names))
+
+
+def required_files(task: Plugin, options: RunOptions, seed: int) -> list[str]:
+    """What the task reads under --data-dir, for one seed. Raises HarnessError."""
+    context = TaskContext(
+        name=task.name,
+        params=task.params,
+        seed=seed,
+        session_seed=options.session_seed,
+        training=task.training,
+        data_dir=Path(options.data_dir) if options.data_dir else None,
+    )
+    try:
+        return list(relay(task, None).data_files(context=context) or ())
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise HarnessError(f"{task.name}: data_files failed: {one_line(error)}") from error

@@ -1,0 +1,169 @@
+"""Finding plugins: entry points from metadata alone, and files under --collect paths.
+
+One broken plugin is reported and the rest load.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from smc_harness.errors import HarnessError, PluginError, UsageError, one_line
+from smc_harness.discovery import rules
+from smc_harness.discovery.loading import Locator, import_module
+
+GROUPS = {"pruner": "smc_harness.pruners", "task": "smc_harness.tasks", "session": "smc_harness.plugins"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A plugin that could not be used. source: entry point or path. reason: one line."""
+
+    source: str
+    reason: str
+
+
+@dataclass
+class Catalogue:
+    """Every plugin that was found, none of the installed ones imported yet.
+
+    installed, collected: {kind: {name: locator}}. problems: what could not be used. notices: what the user should know.
+    """
+
+    installed: dict[str, dict[str, Locator]] = field(default_factory=lambda: {kind: {} for kind in GROUPS})
+    collected: dict[str, dict[str, Locator]] = field(default_factory=lambda: {kind: {} for kind in GROUPS})
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def known(self, kind: str) -> dict[str, Locator]:
+        """Collected and installed plugins of a kind; a collected file wins over an installed plugin of its name."""
+        return self.installed[kind] | self.collected[kind]
+
+
+def discover(paths: Sequence[Path] = ()) -> Catalogue:
+    """Read the entry points and search the paths. Raises UsageError for a missing path or an ambiguous name."""
+    catalogue = Catalogue()
+    files: dict[Path, list[Locator]] = {}
+    for kind, group in GROUPS.items():
+        for point in sorted(entry_points(group=group), key=lambda point: point.name):
+            _add_entry_point(catalogue, kind, point)
+    if paths:
+        for kind in GROUPS:
+            for locator in catalogue.installed[kind].values():
+                if (file := _module_file(locator.module)) is not None:
+                    files.setdefault(file, []).append(locator)
+    for file in _plugin_files(paths):
+        if file in files:
+            for locator in files[file]:
+                catalogue.collected[locator.kind][locator.name] = locator
+        else:
+            _add_file(catalogue, file)
+    return catalogue
+
+
+def _add_entry_point(catalogue: Catalogue, kind: str, point: EntryPoint) -> None:
+    locator = Locator(kind, point.name, f"entry point {point.value}", point.module, attribute=point.attr or "")
+    other = catalogue.installed[kind].setdefault(point.name, locator)
+    if other != locator:
+        raise UsageError(
+            f"two installed distributions offer a {kind} named {point.name!r} ({other.source}, {locator.source}); "
+            "uninstall one of them"
+        )
+
+
+def _module_file(module: str | None) -> Path | None:
+    """The file of a dotted module name, found without importing anything, packages included."""
+    top, *rest = (module or "").split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin).resolve() if spec.origin else None
+    for location in spec.submodule_search_locations or ():
+        base = Path(location, *rest)
+        for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+            if candidate.is_file():
+                return candidate.resolve()
+    return None
+
+
+def _plugin_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Python files that may hold a plugin, each once, in a fixed order. A file named outright is always taken."""
+    seen: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"--collect {path}: no such file or folder")
+        if path.is_file() and path.suffix != ".py":
+            raise UsageError(f"--collect {path}: not a Python file; a .py file or a folder would work")
+        found = [path] if path.is_file() else _search(path)
+        for file in found:
+            if (resolved := file.resolve()) not in seen:
+                seen.add(resolved)
+                yield resolved
+
+
+def _search(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _ignored(Path(parent, name)))
+        for name in sorted(files):
+            file = Path(parent, name)
+            if name.endswith(".py") and not name.startswith("_") and _mentions_hookimpl(file):
+                yield file
+
+
+def _ignored(folder: Path) -> bool:
+    return folder.name.startswith((".", "_")) or (folder / "pyvenv.cfg").exists() or folder.name == "node_modules"
+
+
+def _mentions_hookimpl(file: Path) -> bool:
+    try:
+        return b"hookimpl" in file.read_bytes()
+    except OSError:
+        return False
+
+
+def _add_file(catalogue: Catalogue, file: Path) -> None:
+    source = _shown(file)
+    try:
+        for locator in _declared_in(file, source):
+            catalogue.collected[locator.kind][locator.name] = locator
+            if locator.name in catalogue.installed[locator.kind]:
+                catalogue.notices.append(f"{source}: takes the place of the installed {locator.kind} {locator.name!r}")
+    except HarnessError as error:
+        reason = one_line(error)
+        catalogue.problems.append(Problem(source, reason.removeprefix(f"{source}: ")))
+
+
+def _declared_in(file: Path, source: str) -> list[Locator]:
+    locator = Locator("session", "", source, path=str(file))
+    module = import_module(locator)
+    several = getattr(module, "plugins", None)
+    declared: list[tuple[Any, Locator]]
+    if several is None:
+        declared = [(module, locator)]
+    else:
+        declared = [(item, replace(locator, attribute="plugins", index=i)) for i, item in enumerate(several)]
+    found = []
+    for item, place in declared:
+        name = getattr(item, "name", None)
+        if not isinstance(name, str) or not name:
+            raise PluginError(f"{source}: a plugin needs a `name`, a non-empty string; {name!r} given")
+        place = replace(place, name=name, kind=rules.kind_of(item, name))
+        rules.check(item, place.kind, name)
+        found.append(place)
+    return found
+
+
+def _shown(file: Path) -> str:
+    try:
+        return str(file.relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)

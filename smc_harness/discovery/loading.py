@@ -1,0 +1,180 @@
+"""Importing a plugin and reading its declaration."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from smc_harness.errors import PluginError, one_line
+from smc_harness.discovery import parameters, rules
+from smc_harness.store.identity import digest, package_root, source_digest
+
+
+@dataclass(frozen=True)
+class Locator:
+    """Where a plugin comes from, in a form that another process can load it from.
+
+    module: dotted name of an installed module, or None; path: of a collected file, or None.
+    attribute: dotted name inside the module; empty: the module itself is the plugin.
+    index: position in the attribute, where that is a tuple of plugins; -1: it is the plugin.
+    source: how messages name the origin (`entry point smc_pruners.snip` or a path).
+    """
+
+    kind: str
+    name: str
+    source: str
+    module: str | None = None
+    path: str | None = None
+    attribute: str = ""
+    index: int = -1
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A loaded plugin: its declaration, its parameters, and the object that holds its hooks.
+
+    version, levels, prunes, default, phase: as declared. file: the source file whose digest enters content keys.
+    """
+
+    kind: str
+    name: str
+    hooks: Any
+    locator: Locator
+    settings: Mapping[str, str] = field(default_factory=dict)
+    params: Any = None
+    file: Path | None = None
+
+    def declared(self, attribute: str, default: Any = None) -> Any:
+        return getattr(self.hooks, attribute, default)
+
+    @property
+    def phase(self) -> str:
+        return str(self.declared("phase", ""))
+
+    @property
+    def training(self) -> str:
+        """The training id of a task."""
+        return str(self.declared("training", self.name))
+
+    @property
+    def default(self) -> bool:
+        """Whether the plugin runs without being named."""
+        return bool(self.declared("default", True))
+
+    @property
+    def description(self) -> str:
+        text = self.declared("description") or inspect.getdoc(self.hooks) or ""
+        return str(text).strip().partition("\n")[0]
+
+    @property
+    def params_digest(self) -> str:
+        return digest(self.params)[:8]
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything about the plugin that can change a number."""
+        source = source_digest(self.file) if self.file else ""
+        return digest(self.name, self.declared("version"), source, self.params)
+
+    @property
+    def training_identity(self) -> str:
+        """`identity` of a task, with the training id in place of the name: equal for tasks that share a training."""
+        source = source_digest(self.file) if self.file else ""
+        return digest(self.training, self.declared("version"), source, self.params)
+
+
+def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str | None = None) -> Plugin:
+    """Import, check and instantiate a plugin.
+
+    settings: parameter values as text. name: a variant's own name.
+    Raises PluginError with the reason if it cannot be used, UsageError for a wrong setting.
+    """
+    module = import_module(locator)
+    hooks: Any = module
+    for part in filter(None, locator.attribute.split(".")):
+        if not hasattr(hooks, part):
+            raise PluginError(f"{locator.source}: module {module.__name__} has no attribute {locator.attribute!r}")
+        hooks = getattr(hooks, part)
+    if locator.index >= 0:
+        hooks = hooks[locator.index]
+    if (declared := getattr(hooks, "name", locator.name)) != locator.name:
+        raise PluginError(f"{locator.source}: it is published as {locator.name!r} but calls itself {declared!r}")
+    settings = dict(settings or {})
+    own_name = name or locator.name
+    params = parameters.build(getattr(hooks, "params", None), settings, own_name)
+    if inspect.isclass(hooks):
+        hooks = _instantiate(hooks, params, own_name)
+    rules.check(hooks, locator.kind, own_name)
+    file = Path(module.__file__).resolve() if module.__file__ else None
+    return Plugin(locator.kind, own_name, hooks, locator, settings, params, file)
+
+
+def _instantiate(kind: type, params: Any, name: str) -> Any:
+    try:
+        takes = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty]
+        return kind(params) if takes else kind()
+    except Exception as error:
+        raise PluginError(f"{name}: {kind.__name__}({'params' if params else ''}) failed: {one_line(error)}") from error
+
+
+def import_module(locator: Locator) -> ModuleType:
+    """Import the module that holds the plugin; whatever it raises becomes a PluginError with the reason."""
+    try:
+        if locator.path is not None:
+            return _import_file(Path(locator.path))
+        assert locator.module is not None
+        return importlib.import_module(locator.module)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{locator.source}: import failed: {one_line(error)}") from error
+
+
+def _import_file(file: Path) -> ModuleType:
+    """Import a file under its package name, seen from the first folder above it that is not a package."""
+    root = package_root(file)
+    name = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+    loaded = sys.modules.get(name)
+    if loaded is not None and _is_file(loaded, file):
+        return loaded
+    if str(root) not in sys.path:
+        # last, so that a collected folder never hides an installed module
+        sys.path.append(str(root))
+    if loaded is None and "." in name:
+        module = importlib.import_module(name)
+        if _is_file(module, file):
+            return module
+        raise PluginError(f"{file}: importing {name} gives {module.__file__} instead; rename one of the two packages")
+    if loaded is not None or _found_elsewhere(name, file):
+        # a stand-alone file may be called like an installed module: it then gets a name of its own
+        name = f"{name}_{digest(str(file))[:8]}"
+        if name in sys.modules:
+            return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file}: not a Python source file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _is_file(module: ModuleType, file: Path) -> bool:
+    origin = getattr(module, "__file__", None)
+    return origin is not None and Path(origin).resolve() == file.resolve()
+
+
+def _found_elsewhere(name: str, file: Path) -> bool:
+    spec = importlib.util.find_spec(name)
+    return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != file.resolve())

@@ -1,0 +1,112 @@
+"""The rules that every hook implementation must keep, checked before a plugin is used.
+
+pluggy itself would find some of these faults, but later, less precisely, and after having registered half a plugin.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from smc_harness import hookspecs
+from smc_harness.errors import PluginError, nearest
+
+SIDES = {
+    "session": hookspecs.SESSION_HOOKS,
+    "task": hookspecs.TASK_HOOKS,
+    "pruner": hookspecs.PRUNER_HOOKS,
+}
+ALL_HOOKS = frozenset().union(*SIDES.values())
+REQUIRED = {
+    "task": ("prepare_data", "prepare_model", "recipe", "collate", "compute_loss", "evaluate"),
+    "pruner": (),
+    "session": (),
+}
+PHASES = ("before", "after", "during", "iterative")
+
+
+def implementations(plugin: Any) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
+    """(attribute, hook name, function, marker options) of everything the plugin marks with @hookimpl."""
+    for attribute in dir(plugin):
+        function = inspect.getattr_static(plugin, attribute, None)
+        function = getattr(function, "__func__", function)
+        options = getattr(function, f"{hookspecs.PROJECT}_impl", None)
+        if inspect.isroutine(function) and isinstance(options, dict):
+            yield attribute, options.get("specname") or attribute, getattr(plugin, attribute), options
+
+
+def kind_of(plugin: Any, name: str) -> str:
+    """`task`, `pruner` or `session`, by the hooks that the plugin implements. Raises PluginError if it is none."""
+    hooks = {hook for _, hook, _, options in implementations(plugin) if not options.get("wrapper")}
+    kinds = [kind for kind, side in SIDES.items() if hooks & side]
+    if len(kinds) == 1:
+        return kinds[0]
+    if not kinds:
+        unknown = sorted(hooks - ALL_HOOKS)
+        hint = f"unknown hook {unknown[0]!r}{nearest(unknown[0], ALL_HOOKS)}" if unknown else "it implements no hook"
+        raise PluginError(f"{name}: {hint}")
+    raise PluginError(f"{name}: implements hooks of a {' and of a '.join(kinds)}; split it into one plugin each")
+
+
+def check(plugin: Any, kind: str, name: str) -> None:
+    """Raise PluginError, saying what is wrong and what would work, unless `plugin` keeps every rule for its kind."""
+    found: set[str] = set()
+    for attribute, hook, function, options in implementations(plugin):
+        wrapper = bool(options.get("wrapper") or options.get("hookwrapper"))
+        _check_side(hook, kind, name, wrapper)
+        _check_signature(attribute, hook, function, name, inspect.isclass(plugin))
+        if not wrapper:
+            found.add(hook)
+    _check_undecorated(plugin, kind, name)
+    if missing := [hook for hook in REQUIRED[kind] if hook not in found]:
+        raise PluginError(f"{name}: a {kind} must implement {missing[0]}(); see smc_harness/hookspecs.py")
+    if kind == "pruner":
+        _check_pruner(plugin, name, found)
+
+
+def _check_side(hook: str, kind: str, name: str, wrapper: bool) -> None:
+    if hook not in ALL_HOOKS:
+        raise PluginError(f"{name}: unknown hook {hook!r}{nearest(hook, ALL_HOOKS)}")
+    if hook in SIDES[kind] or (kind == "session" and wrapper):
+        return
+    owner = next(side for side, hooks in SIDES.items() if hook in hooks)
+    remedy = "add wrapper=True to wrap it" if kind == "session" else f"a {owner} plugin may implement it"
+    raise PluginError(f"{name}: {hook}() is a hook of {owner} plugins, not of {kind} plugins; {remedy}")
+
+
+def _check_signature(attribute: str, hook: str, function: Any, name: str, unbound: bool) -> None:
+    allowed = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+    expected = f"{hook}({', '.join(allowed)})"
+    # a class that is not instantiated yet still shows `self`
+    for parameter in list(inspect.signature(function).parameters.values())[int(unbound) :]:
+        given = f"{name}: {attribute}{inspect.signature(function)}"
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise PluginError(f"{given}: argument {parameter.name!r} must be a plain one, as in {expected}")
+        if parameter.name not in allowed:
+            raise PluginError(f"{given}: unknown argument {parameter.name!r}; any of {expected} would work")
+        if parameter.default is not parameter.empty:
+            raise PluginError(
+                f"{given}: argument {parameter.name!r} must not have a default (pluggy would never fill it); "
+                f"write {parameter.name} without one, or read it from context.params"
+            )
+
+
+def _check_undecorated(plugin: Any, kind: str, name: str) -> None:
+    for hook in SIDES[kind]:
+        function = inspect.getattr_static(plugin, hook, None)
+        if inspect.isfunction(function) and not hasattr(function, f"{hookspecs.PROJECT}_impl"):
+            raise PluginError(f"{name}: {hook}() lacks the @hookimpl decorator (from smc_harness import hookimpl)")
+
+
+def _check_pruner(plugin: Any, name: str, hooks: set[str]) -> None:
+    if not hooks & {"compute_scores", "apply_mask", "update_mask"}:
+        raise PluginError(f"{name}: a pruner must implement compute_scores() or apply_mask()")
+    phase = getattr(plugin, "phase", None)
+    if phase not in PHASES:
+        raise PluginError(f"{name}: phase is {phase!r}; one of {', '.join(PHASES)} would work")
+    levels = getattr(plugin, "levels", None)
+    if levels is not None and not all(isinstance(level, int | float) and 0 <= level < 1 for level in levels):
+        raise PluginError(f"{name}: levels is {levels!r}; a tuple of numbers in [0, 1) would work")
+    if getattr(plugin, "prunes", "all") not in ("all", "linear"):
+        raise PluginError(f"{name}: prunes is {plugin.prunes!r}; 'all' or 'linear' would work")

@@ -1,0 +1,102 @@
+"""What the driver sends to a worker, and what it hears back. All of it pickles; none of it needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smc_harness.cells import Measurement, Verdict
+from smc_harness.discovery.loading import Locator, Plugin, load
+from smc_harness.lifecycle.options import RunOptions
+from smc_harness.verdict.rule import Tolerance
+
+
+@dataclass(frozen=True)
+class PluginRef:
+    """A plugin in a form that another process can load: its place, parameter settings, and name."""
+
+    locator: Locator
+    settings: Mapping[str, str]
+    name: str
+
+    @classmethod
+    def of(cls, plugin: Plugin) -> PluginRef:
+        return cls(plugin.locator, dict(plugin.settings), plugin.name)
+
+    def load(self) -> Plugin:
+        return load(self.locator, self.settings, self.name)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trajectory to walk, or, without a pruner, the dense training and its evaluation.
+
+    known: verdicts of levels that need not be measured. dense: the dense metric, against which the worker judges to
+    know which level comes next. store: folder of the store.
+    """
+
+    task: PluginRef
+    pruner: PluginRef | None
+    listeners: tuple[PluginRef, ...]
+    options: RunOptions
+    seed: int
+    store: str
+    levels: tuple[float, ...] = ()
+    known: Mapping[float, Verdict] = field(default_factory=dict)
+    dense: float = 0.0
+    rule: Tolerance = Tolerance()
+    search: str = "until-fail"
+
+
+@dataclass(frozen=True)
+class Started:
+    """Work on a level began. level: None for the dense training."""
+
+    level: float | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something to show: `what`, at `step` of `of`."""
+
+    what: str
+    step: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A level has its number; its outcomes are on disk."""
+
+    level: float | None
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A level could not be measured. error: one line. trace: the traceback. skipped: the pruner does not apply here."""
+
+    level: float | None
+    error: str
+    trace: str = ""
+    output: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True)
+class Died:
+    """The worker is gone, in the middle of `level`; the rest of the job was not done."""
+
+    level: float | None
+    error: str
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job is over; its worker is free."""
+
+
+Event = Started | Progress | Measured | Failed | Died | Finished
+Emit = Callable[[Any], None]

@@ -1,0 +1,163 @@
+"""Runs jobs in worker processes on this machine.
+
+Workers are forked from a server process that has imported torch once, so that one more of them costs little. Each has
+a pipe to the driver, and ends when the driver does, however that ends.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Started
+
+_OUTPUT_KEPT = 4000
+"""Characters of a plugin's output that are kept with an error."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    log: Path
+    job: Job | None = None
+    level: float | None = None
+
+
+class ProcessExecutor:
+    """`slots` workers; one that dies is replaced when the next job comes. logs: folder for what plugins print."""
+
+    def __init__(self, slots: int, logs: Path) -> None:
+        self.slots = slots
+        self.logs = logs
+        self._idle: list[_Worker] = []
+        self._busy: list[_Worker] = []
+        methods = multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if "forkserver" in methods:
+            self._context.set_forkserver_preload(["smc_harness.execution.perform"])
+
+    def submit(self, job: Job) -> None:
+        worker = self._idle.pop() if self._idle else self._start()
+        worker.job, worker.level = job, None
+        self._busy.append(worker)
+        worker.pipe.send(job)
+
+    def events(self) -> Iterator[tuple[Job, Event]]:
+        while self._busy:
+            ready = wait([worker.pipe for worker in self._busy])
+            for worker in [worker for worker in self._busy if worker.pipe in ready]:
+                job = worker.job
+                assert job is not None
+                yield job, self._receive(worker)
+
+    def _receive(self, worker: _Worker) -> Event:
+        try:
+            event: Event = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._busy.remove(worker)
+            worker.process.join()
+            worker.pipe.close()
+            return Died(worker.level, f"the worker process {_ending(worker.process.exitcode)}", _tail(worker.log))
+        match event:
+            case Started():
+                worker.level = event.level
+            case Failed():
+                event = Failed(event.level, event.error, event.trace, _tail(worker.log), event.skipped)
+            case Finished():
+                self._busy.remove(worker)
+                self._idle.append(worker)
+        return event
+
+    def _start(self) -> _Worker:
+        here, there = self._context.Pipe()
+        log = self.logs / f"worker-{os.getpid()}-{len(self._busy) + len(self._idle)}.log"
+        with _quiet_main():
+            process = self._context.Process(target=_work, args=(there, str(log)), daemon=True)
+            process.start()
+        there.close()
+        return _Worker(process, here, log)
+
+    def close(self) -> None:
+        for worker in [*self._busy, *self._idle]:
+            worker.process.terminate()
+        for worker in [*self._busy, *self._idle]:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+            worker.log.unlink(missing_ok=True)
+        self._busy.clear()
+        self._idle.clear()
+
+
+class _quiet_main:
+    """Keeps multiprocessing from importing the driver's main module again in the worker, which needs none of it."""
+
+    def __enter__(self) -> None:
+        main = sys.modules["__main__"]
+        self.saved = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+        for name in self.saved:
+            setattr(main, name, None)
+        if "__file__" in self.saved:
+            del main.__file__
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self.saved.items():
+            setattr(sys.modules["__main__"], name, value)
+
+
+def _work(pipe: Connection, log: str) -> None:
+    """The worker's life: jobs come through the pipe, events go back."""
+    # Ctrl-C reaches the whole process group; the driver decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _follow_parent()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    from smc_harness.execution.perform import perform
+
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        os.truncate(log, 0)
+        perform(job, pipe.send)
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _follow_parent() -> None:
+    """End this process as soon as the driver is gone, also in the middle of a computation."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}" + (" (out of memory?)" if code == -9 else "")
+    return f"ended with exit code {code}"
+
+
+def _tail(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")[-_OUTPUT_KEPT:]
+    except OSError:
+        return ""

@@ -1,0 +1,234 @@
+"""A cell is a conversation between one task and one pruner, overheard by every session plugin.
+
+One small plugin manager per conversation holds the harness's defaults, the task, the pruner, and the session plugins
+that wrap. Everything that a hook may ask for through its context is answered here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from smc_harness import hookspecs
+from smc_harness.discovery.loading import Plugin
+from smc_harness.errors import PluginError
+from smc_harness.lifecycle.context import Context, PrunerContext, TaskContext
+from smc_harness.lifecycle.options import RunOptions
+from smc_harness.lifecycle.relay import relay
+from smc_harness.outcomes import Outcomes
+from smc_harness.sparsity import scope
+from smc_harness.training.recipe import Recipe
+
+_SPLITS_KEPT = 2
+_splits: OrderedDict[tuple[object, ...], Mapping[str, Sequence[Any]]] = OrderedDict()
+"""Splits of the last tasks seen by this process: the cells of a task share its data."""
+
+
+class Conversation:
+    """One task, one pruner (or none: the dense model), one seed."""
+
+    def __init__(
+        self, task: Plugin, pruner: Plugin | None, listeners: Sequence[Plugin], options: RunOptions, seed: int
+    ) -> None:
+        self.task_plugin = task
+        self.pruner_plugin = pruner
+        self.options = options
+        self.device = torch.device(options.device)
+        common = {"seed": seed, "session_seed": options.session_seed, "training": task.training, "conversation": self}
+        self.task = TaskContext(
+            name=task.name,
+            params=task.params,
+            data_dir=Path(options.data_dir) if options.data_dir else None,
+            model_dir=Path(options.model_dir) if options.model_dir else None,
+            limit=options.limit,
+            **common,  # type: ignore[arg-type]
+        )
+        self.pruner = PrunerContext(
+            name=pruner.name if pruner else "dense",
+            params=pruner.params if pruner else None,
+            **common,  # type: ignore[arg-type]
+        )
+        self.hook = relay(task, pruner, listeners)
+        self._names: list[str] | None = None
+        self._batch_size: int | None = None
+
+    # -- what the task provides ---------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Mapping[str, Sequence[Any]]:
+        key = (self.task_plugin.identity, self.task.seed, self.options.data_identity())
+        if key not in _splits:
+            with self.seeded(self.task, "data"):
+                given = self._required("prepare_data", self.hook.prepare_data(context=self.task))
+            _splits[key] = _checked_splits(given, self.options.limit, self.task.name)
+            # before anyone sees the splits, so that a vocabulary is built from the same examples in every process
+            selection = self.recipe(retraining=False).selection
+            if selection is not None and selection.split == "valid" and "valid" not in given:
+                _splits[key] = _carve_valid(_splits[key], self.task.seed_for("valid"))
+            while len(_splits) > _SPLITS_KEPT:
+                _splits.popitem(last=False)
+        _splits.move_to_end(key)
+        return _splits[key]
+
+    def build_model(self) -> nn.Module:
+        """The model with its start weights, on the device."""
+        self.data  # noqa: B018  the splits exist, and their own seeding is over, before the model is drawn
+        with self.seeded(self.task, "model"):
+            model = self._required("prepare_model", self.hook.prepare_model(context=self.task))
+        if not isinstance(model, nn.Module):
+            raise PluginError(f"{self.task.name}: prepare_model returned {type(model).__name__}; a Module would work")
+        presets = self._required("prunable", self.hook.prunable(model=model, context=self.task))
+        self._names = scope.resolve(presets, self.options.scope, model, self.task.name)
+        return model.to(self.device)
+
+    def recipe(self, retraining: bool) -> Recipe:
+        self.task.retraining = retraining
+        with self.seeded(self.task, "recipe"):
+            found = self._required("recipe", self.hook.recipe(context=self.task))
+        if not isinstance(found, Recipe):
+            raise PluginError(f"{self.task.name}: recipe returned {type(found).__name__}; a Recipe would work")
+        return found
+
+    def evaluate(self, model: nn.Module, split: str) -> tuple[Outcomes, float]:
+        """Outcomes and metric of the model on a split. Raises PluginError unless there is one outcome per example."""
+        was_training = model.training
+        model.eval()
+        with torch.no_grad(), self.seeded(self.task, "evaluate"):
+            outcomes = self._required("evaluate", self.hook.evaluate(model=model, split=split, context=self.task))
+            if not isinstance(outcomes, Outcomes):
+                raise PluginError(f"{self.task.name}: evaluate returned {type(outcomes).__name__}; Outcomes would work")
+            if len(outcomes) != len(self.data[split]):
+                raise PluginError(
+                    f"{self.task.name}: evaluate gave {len(outcomes)} outcomes for {len(self.data[split])} examples of "
+                    f"{split!r}; one per example would work"
+                )
+            value = float(self._required("aggregate", self.hook.aggregate(outcomes=outcomes, context=self.task)))
+        model.train(was_training)
+        if not torch.isfinite(outcomes.values).all() or value != value:
+            raise PluginError(f"{self.task.name}: evaluate gave a NaN or infinite outcome on {split!r}")
+        return outcomes, value
+
+    # -- what a pruner may ask for ------------------------------------------------------------------------------
+
+    def prunable(self, model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+        if self._names is None:
+            raise PluginError(f"{self.pruner.name}: there is no model yet")
+        parameters = dict(model.named_parameters(remove_duplicate=False))
+        return [(name, parameters[name]) for name in self._names]
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        loss = self._required("compute_loss", self.hook.compute_loss(model=model, batch=batch, context=self.task))
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            raise PluginError(f"{self.task.name}: compute_loss must return a scalar tensor, the mean over the batch")
+        return loss
+
+    def blocks(self, model: nn.Module) -> Sequence[nn.Module]:
+        found: Sequence[nn.Module] = self._required("blocks", self.hook.blocks(model=model, context=self.task))
+        return found
+
+    def collate(self, examples: list[Any]) -> Any:
+        batch = self._required("collate", self.hook.collate(examples=examples, context=self.task))
+        return _to_device(batch, self.device)
+
+    def batches_in_order(self, split: str, size: int) -> Iterator[Any]:
+        examples = self._split(split)
+        for start in range(0, len(examples), size):
+            yield self.collate([examples[i] for i in range(start, min(start + size, len(examples)))])
+
+    @property
+    def batch_size(self) -> int:
+        if self._batch_size is None:
+            self._batch_size = self.recipe(retraining=False).batch_size
+        return self._batch_size
+
+    def batches_drawn(self, split: str, n: int, size: int | None) -> Iterator[Any]:
+        examples = self._split(split)
+        size = size or self.batch_size
+        order: list[int] = []
+        turn = 0
+        while len(order) < n:
+            generator = torch.Generator().manual_seed(self.pruner.seed_for("batches", split, turn))
+            order += torch.randperm(len(examples), generator=generator).tolist()
+            turn += 1
+        for start in range(0, n, size):
+            yield self.collate([examples[i] for i in order[start : min(start + size, n)]])
+
+    def _split(self, split: str) -> Sequence[Any]:
+        if split not in self.data:
+            raise PluginError(f"{self.task.name}: no split {split!r}; it has {', '.join(self.data)}")
+        return self.data[split]
+
+    # -- manners ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def seeded(self, context: Context, *purpose: object) -> Iterator[None]:
+        """Seed the context's generator and the global ones; restore the global ones afterwards."""
+        who = (context.name,) if context is self.pruner else ()
+        with isolated_random(context.seed_for(*who, *purpose)):
+            context.reseed(*who, *purpose)
+            yield
+
+    def _required(self, hook: str, result: Any) -> Any:
+        if result is None:
+            side = self.pruner.name if hook in hookspecs.PRUNER_HOOKS else self.task.name
+            raise PluginError(f"{side}: {hook} returned None")
+        return result
+
+
+@contextmanager
+def isolated_random(seed: int) -> Iterator[None]:
+    """Seed the global generators of torch, numpy and Python; restore what they were on the way out."""
+    python, numbers = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            numpy.random.set_state(numbers)
+
+
+def _checked_splits(given: object, limit: int | None, task: str) -> dict[str, Sequence[Any]]:
+    if not isinstance(given, Mapping) or not {"train", "test"} <= set(given):
+        raise PluginError(f"{task}: prepare_data must return a dict with at least 'train' and 'test'")
+    splits = dict(given)
+    for name, examples in splits.items():
+        if not len(examples):
+            raise PluginError(f"{task}: the split {name!r} is empty")
+    if limit is not None:
+        splits["test"] = [splits["test"][i] for i in range(min(limit, len(splits["test"])))]
+    return splits
+
+
+def _carve_valid(splits: Mapping[str, Sequence[Any]], seed: int) -> dict[str, Sequence[Any]]:
+    """Hold out every tenth example of a seeded shuffle of `train`."""
+    train = splits["train"]
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).tolist()
+    held_out = set(order[::10])
+    return {
+        **splits,
+        "train": [train[i] for i in range(len(train)) if i not in held_out],
+        "valid": [train[i] for i in sorted(held_out)],
+    }
+
+
+def _to_device(batch: Any, device: torch.device) -> Any:
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return type(batch)({key: _to_device(value, device) for key, value in batch.items()})  # type: ignore[call-arg]
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(_to_device(value, device) for value in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(_to_device(value, device) for value in batch)
+    return batch

@@ -1,0 +1,51 @@
+"""What the harness does where neither the task nor the pruner has an answer. Asked last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from smc_harness.errors import PluginError
+from smc_harness.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from smc_harness.lifecycle.context import PrunerContext, TaskContext
+    from smc_harness.outcomes import Outcomes
+
+
+@hookimpl(trylast=True)
+def prunable(model: nn.Module) -> Mapping[str, Sequence[str]]:
+    from smc_harness.sparsity.scope import DEFAULT_SCOPE, two_dimensional
+
+    return {DEFAULT_SCOPE: two_dimensional(model)}
+
+
+@hookimpl(trylast=True)
+def blocks(model: nn.Module, context: TaskContext) -> Sequence[nn.Module]:
+    from torch import nn
+
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise PluginError(f"{context.name}: the model has no ModuleList; the task must implement blocks()")
+    return list(max(lists, key=len))
+
+
+@hookimpl(trylast=True)
+def apply_mask(
+    scores: Mapping[str, Tensor] | None, level: float, context: PrunerContext
+) -> Mapping[str, Tensor]:
+    """Exact global selection; what is already pruned stays pruned."""
+    from smc_harness.sparsity.select import select_global
+
+    if scores is None:
+        raise PluginError(f"{context.name}: there are no scores; implement compute_scores() or apply_mask()")
+    if context.mask is not None:
+        scores = {name: tensor.masked_fill(~context.mask[name], float("-inf")) for name, tensor in scores.items()}
+    return select_global(scores, level)
+
+
+@hookimpl(trylast=True)
+def aggregate(outcomes: Outcomes) -> float:
+    return float(outcomes.values.double().mean())

@@ -1,0 +1,74 @@
+"""Content keys of the stages of a plan. Used by the driver to know what is done, so torch is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pluggy
+
+from smc_harness.discovery.loading import Plugin
+from smc_harness.errors import PluginError
+from smc_harness.lifecycle.context import PrunerContext
+from smc_harness.lifecycle.options import RunOptions
+from smc_harness.lifecycle.plans import Prune, Rewind, Stage, Train, default_plan
+from smc_harness.lifecycle.relay import implements
+from smc_harness.store.identity import digest, environment
+
+
+def plan_of(hook: pluggy.HookRelay, pruner: Plugin, level: float, context: PrunerContext) -> Sequence[Stage]:
+    """The pruner's plan for a level, checked; by its phase where it has no `plan` of its own."""
+    given = hook.plan(level=level, context=context)
+    plan = list(given) if given is not None else list(default_plan(pruner.phase, level))
+    for stage in plan:
+        if not isinstance(stage, Train | Prune | Rewind):
+            raise PluginError(f"{pruner.name}: {stage!r} in a plan; Train, Prune and Rewind stages would work")
+    if not plan or isinstance(plan[-1], Rewind):
+        raise PluginError(f"{pruner.name}: a plan must end in a Train or Prune stage; {plan!r} given")
+    return plan
+
+
+def root(task: Plugin, options: RunOptions, seed: int) -> str:
+    """Key of the start weights: what the dense training depends on, the pruner and the scope left out."""
+    return digest(
+        "start",
+        environment(),
+        task.training_identity,
+        options.data_identity(),
+        options.session_seed,
+        seed,
+        options.threads,
+        options.device,
+    )
+
+
+def chain(
+    start: str, plan: Sequence[Stage], level: float | None, pruner: Plugin | None, scope: str
+) -> list[str]:
+    """One key a stage.
+
+    A training without mask and schedule is the dense one: no pruner enters its key, so that all share it.
+    """
+    who = (pruner.identity, scope) if pruner is not None else ()
+    follows = implements(pruner, "update_mask")
+    found, key, masked = [], start, False
+    for stage in plan:
+        match stage:
+            case Train(until=until, prune=None) if not masked:
+                key = digest(key, "train", until)
+            case Train(until=until, prune=None):
+                key = digest(key, "train", until, *((who, level) if follows else ()))
+            case Train(until=until):
+                key = digest(key, "train", until, "scheduled", who, level)
+                masked = True
+            case Prune(level=asked):
+                key = digest(key, "prune", asked, who)
+                masked = True
+            case Rewind(to=to):
+                key = digest(key, "rewind", to)
+        found.append(key)
+    return found
+
+
+def cell(last: str, task: Plugin, options: RunOptions) -> str:
+    """Key of the measurement taken after the stage with key `last`."""
+    return digest(last, "measured", task.identity, options.data_identity(), options.scope)

@@ -1,0 +1,29 @@
+"""The part of a run's options that can change a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smc_harness.store.identity import digest
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a worker must know about the run, beside the plugins.
+
+    files: (path under data_dir, content digest) of every data file that the task declared.
+    threads: intra-op threads of every stage; one, unless --threads says otherwise.
+    """
+
+    session_seed: int = 0
+    scope: str = "paper"
+    limit: int | None = None
+    data_dir: str | None = None
+    model_dir: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    threads: int = 1
+    device: str = "cpu"
+
+    def data_identity(self) -> str:
+        """Digest of the data files and of how many examples are scored; paths do not enter."""
+        return digest(self.files, self.limit)

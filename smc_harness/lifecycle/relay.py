@@ -1,0 +1,30 @@
+"""The relay of one task and one pruner under the session plugins. Torch is not imported."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+import pluggy
+
+from smc_harness import hookspecs
+from smc_harness.discovery.loading import Plugin
+from smc_harness.lifecycle import defaults
+
+
+def relay(task: Plugin, pruner: Plugin | None, listeners: Sequence[Plugin] = ()) -> pluggy.HookRelay:
+    """Hooks that ask the pruner or the task first and the harness's defaults last; session plugins wrap them."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(defaults, "defaults")
+    manager.register(task.hooks, f"task {task.name}")
+    if pruner is not None:
+        manager.register(pruner.hooks, f"pruner {pruner.name}")
+    for listener in listeners:
+        manager.register(listener.hooks, f"session {listener.name}")
+    return manager.hook
+
+
+def implements(plugin: Plugin | None, hook: str) -> bool:
+    """Whether the plugin itself answers a hook."""
+    return plugin is not None and inspect.getattr_static(plugin.hooks, hook, None) is not None

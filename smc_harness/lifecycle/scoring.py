@@ -1,0 +1,69 @@
+"""Calling `compute_scores` with the manners that the contract promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smc_harness.errors import PluginError
+from smc_harness.lifecycle.conversation import Conversation
+from smc_harness.lifecycle.relay import implements
+from smc_harness.sparsity import mask as masks
+
+_HOOK_TABLES = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+)
+
+
+def compute_scores(conversation: Conversation, model: nn.Module, *purpose: object) -> dict[str, Tensor] | None:
+    """The pruner's scores, checked; None if it does not implement the hook. Raises PluginError.
+
+    purpose: what sets the pruner's random draws of this scoring apart from those of another.
+    """
+    pruner = conversation.pruner
+    if not implements(conversation.pruner_plugin, "compute_scores"):
+        return None
+    prunable = conversation.prunable(model)
+    with restored(model), conversation.seeded(pruner, "scores", *purpose), torch.enable_grad():
+        model.eval()
+        model.zero_grad(set_to_none=True)
+        given = conversation.hook.compute_scores(model=model, context=pruner)
+    if given is None:
+        raise PluginError(f"{pruner.name}: compute_scores returned None; a dict of tensors by name would work")
+    scores = masks.check_scores(given, prunable, pruner.name)
+    # a plugin may hand out views of the weights themselves, which the pruning then changes
+    return {name: tensor.clone() for name, tensor in scores.items()}
+
+
+@contextmanager
+def restored(model: nn.Module) -> Iterator[None]:
+    """Restore the mode of every module, the gradients, `requires_grad` and the registered hooks."""
+    modules = list(model.modules())
+    modes = [module.training for module in modules]
+    tables: list[dict[str, Any]] = [
+        {name: type(table)(table) for name in _HOOK_TABLES if (table := getattr(module, name, None)) is not None}
+        for module in modules
+    ]
+    gradients = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        yield
+    finally:
+        for module, mode, table in zip(modules, modes, tables, strict=True):
+            module.training = mode
+            for name, hooks in table.items():
+                present = getattr(module, name)
+                present.clear()
+                present.update(hooks)
+        for parameter, gradient, wanted in gradients:
+            parameter.grad = gradient
+            parameter.requires_grad_(wanted)

@@ -1,0 +1,64 @@
+"""The state of a trajectory between two stages, in the form in which it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smc_harness.errors import PluginError
+
+
+@dataclass
+class State:
+    """Everything beside the weights, which live in the model.
+
+    key: content key. mask: {name: bool} or None while dense. progress: fraction of the present training that is done;
+    0 and 1 have no optimiser state. turn: trainings that these weights have completed. plugin: the pruner's
+    `context.state`. optimizer: packed optimiser state of a training that stopped half-way.
+    """
+
+    key: str
+    mask: dict[str, Tensor] | None = None
+    progress: float = 0.0
+    turn: int = 0
+    plugin: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters, a tied one once, and the buffers that belong to the model's state."""
+    parameters = dict(model.named_parameters())
+    kept = set(model.state_dict())
+    return parameters | {name: buffer for name, buffer in model.named_buffers() if name in kept}
+
+
+def pack(state: State, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and note for the artifact store."""
+    parts: dict[str, Mapping[str, Tensor]] = {
+        "weights": weights_of(model),
+        "mask": state.mask or {},
+        "plugin": state.plugin,
+        "optimizer": state.optimizer,
+    }
+    tensors = {f"{part}:{name}": tensor for part, group in parts.items() for name, tensor in group.items()}
+    return tensors, {"progress": state.progress, "turn": state.turn, "masked": state.mask is not None}
+
+
+@torch.no_grad()
+def unpack(key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any], model: nn.Module) -> State:
+    """Put the weights of a kept state into the model; returns the rest. Raises PluginError if they do not fit."""
+    groups: dict[str, dict[str, Tensor]] = {"weights": {}, "mask": {}, "plugin": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(":")
+        groups[part][rest] = tensor
+    own = weights_of(model)
+    if own.keys() != groups["weights"].keys() or any(own[n].shape != t.shape for n, t in groups["weights"].items()):
+        raise PluginError("prepare_model built another model than the one whose state was kept; it must not vary")
+    for name, tensor in groups["weights"].items():
+        own[name].copy_(tensor)
+    mask = groups["mask"] if note["masked"] else None
+    return State(key, mask, note["progress"], note["turn"], groups["plugin"], groups["optimizer"])

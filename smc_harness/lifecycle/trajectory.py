@@ -1,0 +1,302 @@
+"""One trajectory: all levels of one (task, pruner, seed), walked as chains of stages.
+
+Every stage has a key, hash(parent key, stage, who acts in it). A state is looked for under its key before it is
+computed, in the store and in memory: this one mechanism shares the dense training, the scores and the rounds of
+iterative pruners between levels, and lets a killed run go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from smc_harness.cells import Measurement
+from smc_harness.discovery.loading import Plugin
+from smc_harness.errors import PluginError
+from smc_harness.lifecycle import keys, state
+from smc_harness.lifecycle.conversation import Conversation
+from smc_harness.lifecycle.diagnosis import diagnose
+from smc_harness.lifecycle.options import RunOptions
+from smc_harness.lifecycle.plans import Prune, Rewind, Stage, Train
+from smc_harness.lifecycle.scoring import compute_scores
+from smc_harness.lifecycle.state import State
+from smc_harness.outcomes import Outcomes
+from smc_harness.sparsity import mask as masks
+from smc_harness.sparsity.scope import not_linear
+from smc_harness.store.artifacts import Artifacts
+from smc_harness.training.trainer import Training
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, step, of)"""
+
+
+class Inapplicable(PluginError):
+    """The pruner says that it cannot prune what is in this scope: a reason to skip, not an error."""
+
+
+class Trajectory:
+    """Measures one level after another. pruner: None for the dense model.
+
+    levels: every level that may be asked for; states from which more than one plan goes on are kept in the store.
+    """
+
+    def __init__(
+        self,
+        task: Plugin,
+        pruner: Plugin | None,
+        listeners: Sequence[Plugin],
+        options: RunOptions,
+        seed: int,
+        artifacts: Artifacts,
+        progress: Progress,
+        levels: Sequence[float] = (),
+    ) -> None:
+        self.talk = Conversation(task, pruner, listeners, options, seed)
+        self.artifacts = artifacts
+        self.progress = progress
+        self.root = keys.root(task, options, seed)
+        self._model: nn.Module | None = None
+        self._state: State | None = None
+        self._scores: tuple[str, dict[str, Tensor] | None] | None = None
+        self._failures: dict[str, Exception] = {}
+        self._plans = {level: self.plan(level) for level in levels} if pruner else {}
+        self._continued = self._continued_keys()
+        self._steps = 0
+        self._level: float | None = None
+
+    # -- one level ----------------------------------------------------------------------------------------------
+
+    def measure(self, level: float | None) -> Measurement:
+        """Run the plan of a level (None: the dense training alone) and evaluate on `test`.
+
+        Raises whatever a plugin raises; a stage that failed once raises the same again for every level that needs it.
+        """
+        started = time.perf_counter()
+        self._steps = 0
+        self.talk.pruner.logged.clear()
+        plan: Sequence[Stage] = [Train()] if level is None else self._plans[level]
+        key = self.walk(plan, level)
+        model, now = self._live()
+        prunable = self.talk.prunable(model)
+        self.progress("evaluate", 0, 1)
+        outcomes, value = self.talk.evaluate(model, "test")
+        masks.audit(now.mask, prunable, "after evaluation")
+        kept = keys.cell(key, self.talk.task_plugin, self.talk.options)
+        self._keep_outcomes(kept, outcomes)
+        pruned = masks.pruned(now.mask)
+        in_scope = sum(parameter.numel() for _, parameter in prunable)
+        densities = masks.densities(now.mask, prunable)
+        return Measurement(
+            value=value,
+            n=len(outcomes),
+            seconds=time.perf_counter() - started,
+            steps=self._steps,
+            realised=pruned / in_scope if in_scope else 0.0,
+            realised_model=pruned / sum(parameter.numel() for parameter in model.parameters()),
+            densities=densities,
+            diagnosis=diagnose(densities, outcomes),
+            logged=dict(self.talk.pruner.logged | self.talk.task.logged),
+            outcomes=kept,
+        )
+
+    def plan(self, level: float) -> Sequence[Stage]:
+        assert self.talk.pruner_plugin is not None
+        return keys.plan_of(self.talk.hook, self.talk.pruner_plugin, level, self.talk.pruner)
+
+    # -- chains of stages ---------------------------------------------------------------------------------------
+
+    def walk(self, plan: Sequence[Stage], level: float | None) -> str:
+        """Bring the model to the end of a plan, from the furthest state that exists. Returns the last key."""
+        self.talk.pruner._level = self._level = level
+        self._check_applicable()
+        chain = self._chain(plan, level)
+        present = len(chain)
+        while present > 0 and not self._restore(chain[present - 1]):
+            present -= 1
+        if present == 0:
+            self._start()
+        for index in range(present, len(plan)):
+            self._run(plan[index], chain[index], level)
+        return chain[-1] if chain else self.root
+
+    def _chain(self, plan: Sequence[Stage], level: float | None) -> list[str]:
+        return keys.chain(self.root, plan, level, self.talk.pruner_plugin, self.talk.options.scope)
+
+    def _follows_mask(self) -> bool:
+        return implements(self.talk.pruner_plugin, "update_mask")
+
+    def _continued_keys(self) -> set[str]:
+        """Keys of trained states from which some plan goes on."""
+        found = set()
+        for level, plan in self._plans.items():
+            chain = self._chain(plan, level)
+            found |= {key for key, stage in zip(chain[:-1], plan[:-1], strict=True) if isinstance(stage, Train)}
+        return found
+
+    def _run(self, stage: Stage, key: str, level: float | None) -> None:
+        self._raise_again(key)
+        model, now = self._live()
+        self._state = None  # whatever happens below, the model no longer is at the old state
+        try:
+            match stage:
+                case Train():
+                    after = self._train(stage, now, key, level)
+                case Prune():
+                    after = self._prune(stage.level, now, key)
+                case Rewind():
+                    after = self._rewind(stage, now, key)
+                case _:
+                    raise PluginError(f"{self.talk.pruner.name}: {stage!r} in a plan; Train, Prune or Rewind would work")
+        except Exception as error:
+            self._failures[key] = error.with_traceback(None)
+            raise
+        self._state = after
+        masks.audit(after.mask, self.talk.prunable(model), f"after {type(stage).__name__.lower()}")
+        if key in self._continued or (level is None and isinstance(stage, Train)):
+            self.artifacts.save(key, *state.pack(after, model))
+
+    def _raise_again(self, what: str) -> None:
+        if what in self._failures:
+            raise self._failures[what]
+
+    # -- stages -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """The start weights; built once per process, then copied back from the store."""
+        if self._model is None:
+            self._model = self.talk.build_model()
+        elif self._restore(self.root):
+            return
+        else:
+            self._model = self.talk.build_model()
+        self._state = State(self.root)
+        if not self.artifacts.has(self.root):
+            self.artifacts.save(self.root, *state.pack(self._state, self._model))
+
+    def _train(self, stage: Train, before: State, key: str, level: float | None) -> State:
+        model = self._model
+        assert model is not None
+        finished = before.progress >= 1.0
+        start = 0.0 if finished else before.progress
+        turn = before.turn
+        recipe = self.talk.recipe(retraining=turn > 0)
+        dense = before.mask is None and stage.prune is None
+        self.talk.pruner.mask = before.mask
+        self.talk.pruner.state = dict(before.plugin)
+        what = "train" if turn == 0 else "retrain"
+        training = Training(
+            self.talk,
+            model,
+            recipe,
+            turn=turn,
+            mask=before.mask,
+            schedule=stage.prune,
+            prune_to=self._reprune,
+            follow_mask=self._follows_mask() and not dense,
+            progress=partial(self.progress, what if level is not None else "train dense"),
+        )
+        packed = training.run(start, stage.until, before.optimizer)
+        self._steps += round(stage.until * recipe.steps) - round(start * recipe.steps)
+        done = stage.until >= 1.0
+        return State(
+            key, training.mask, stage.until, turn + 1 if done else turn, dict(self.talk.pruner.state), packed
+        )
+
+    def _prune(self, level: float, before: State, key: str) -> State:
+        pruner = self.talk.pruner
+        pruner.mask, pruner.state = before.mask, dict(before.plugin)
+        if self._scores is None or self._scores[0] != before.key:
+            self._raise_again(failure := f"scores at {before.key}")
+            try:
+                self._scores = (before.key, self._score(before.turn, masks.pruned(before.mask)))
+            except Exception as error:
+                self._failures[failure] = error.with_traceback(None)
+                raise
+        mask = self._choose(self._scores[1], level)
+        return State(key, mask, before.progress, before.turn, dict(pruner.state), before.optimizer)
+
+    def _reprune(self, level: float) -> dict[str, Tensor]:
+        """Score and prune within a training stage."""
+        self.talk.pruner.mask = mask = self._choose(self._score("scheduled", level), level)
+        return mask
+
+    def _rewind(self, stage: Rewind, before: State, key: str) -> State:
+        sparse = before.mask
+        if stage.to > 0.0:
+            prefix = [Train(until=stage.to)]
+            (rewound,) = self._chain(prefix, None)
+            if not self._restore(rewound):
+                self._start()
+                self._run(prefix[0], rewound, None)
+            _, now = self._live()
+        else:
+            self._start()
+            now = State(self.root)
+        model, _ = self._live()
+        if sparse is not None:
+            masks.put_on(sparse, self.talk.prunable(model))
+        return State(key, sparse, now.progress, now.turn, before.plugin, now.optimizer)
+
+    def _score(self, *purpose: object) -> dict[str, Tensor] | None:
+        assert self._model is not None
+        self.progress("score", 0, 1)
+        try:
+            self.talk.pruner._level = None
+            return compute_scores(self.talk, self._model, *purpose)
+        finally:
+            self.talk.pruner._level = self._level
+
+    def _choose(self, scores: dict[str, Tensor] | None, level: float) -> dict[str, Tensor]:
+        """Let the pruner choose the mask for a level, and zero what is pruned."""
+        model, pruner = self._model, self.talk.pruner
+        assert model is not None
+        prunable = self.talk.prunable(model)
+        with torch.no_grad(), self.talk.seeded(pruner, "mask", level):
+            given = self.talk.hook.apply_mask(model=model, scores=scores, level=level, context=pruner)
+        mask = masks.check_mask(given, prunable, pruner.name)
+        masks.put_on(mask, prunable)
+        return mask
+
+    # -- keeping and finding states -----------------------------------------------------------------------------
+
+    def _live(self) -> tuple[nn.Module, State]:
+        assert self._model is not None and self._state is not None
+        return self._model, self._state
+
+    def _restore(self, key: str) -> bool:
+        """Bring the model to a kept state, if there is one."""
+        if self._state is not None and self._state.key == key:
+            return True
+        if not self.artifacts.has(key) or (kept := self.artifacts.load(key)) is None:
+            return False
+        if self._model is None:
+            self._model = self.talk.build_model()
+        self._state = None
+        self._state = state.unpack(key, *kept, self._model)
+        masks.audit(self._state.mask, self.talk.prunable(self._model), "after loading")
+        return True
+
+    def _keep_outcomes(self, key: str, outcomes: Outcomes) -> None:
+        note = {
+            "ids": list(outcomes.ids) if outcomes.ids is not None else None,
+            "groups": list(outcomes.groups) if outcomes.groups is not None else None,
+        }
+        self.artifacts.save(key, {"values": outcomes.values}, note)
+
+    def _check_applicable(self) -> None:
+        """Raise Inapplicable if the pruner can prune linear layers only and the scope has other tensors."""
+        plugin = self.talk.pruner_plugin
+        if plugin is None or plugin.declared("prunes", "all") != "linear":
+            return
+        if self._model is None:
+            self._start()
+        assert self._model is not None
+        names = [name for name, _ in self.talk.prunable(self._model)]
+        if others := not_linear(self._model, names):
+            raise Inapplicable(
+                f"{plugin.name} prunes linear layers only; scope {self.talk.options.scope!r} also has {others[0]!r}"
+            )

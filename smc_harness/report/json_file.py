@@ -1,0 +1,104 @@
+"""`--json FILE`: the whole run as one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smc_harness import __version__
+from smc_harness.errors import UsageError
+from smc_harness.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from smc_harness.cells import CellResult
+    from smc_harness.config import Config
+    from smc_harness.session import Session
+
+SCHEMA = 1
+
+
+@hookimpl
+def addoption(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", metavar="FILE", help="write the results as JSON; -: to standard output")
+
+
+@hookimpl
+def session_finished(session: Session, results: Sequence[CellResult]) -> None:
+    if session.config.options.json is not None:
+        write(session.config.options.json, to_object(session, results))
+
+
+def to_object(session: Session, results: Sequence[CellResult]) -> dict[str, Any]:
+    """The object that `--json` writes: schema, session, tasks, cells, first_fail."""
+    from smc_harness.verdict.first_fail import first_fails
+
+    return {
+        "schema": SCHEMA,
+        "session": _session(session),
+        "tasks": _tasks(session),
+        "cells": [result.to_json() for result in results],
+        "first_fail": [found.to_json() for found in first_fails(results)],
+    }
+
+
+def _session(session: Session) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    options = {name: value for name, value in sorted(vars(session.config.options).items())}
+    return {
+        "id": session.number,
+        "versions": {
+            "smc-harness": __version__,
+            "python": platform.python_version(),
+            "torch": version("torch"),
+            "transformers": version("transformers"),
+        },
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "options": options,
+        "seed": session.config.options.seed,
+        "interrupted": session.interrupted,
+    }
+
+
+def _tasks(session: Session) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from smc_harness.session import tasks_of
+
+    tasks = {}
+    for task, denses in tasks_of(session):
+        measured = [dense.measurement for dense in denses if dense.measurement is not None]
+        tasks[task.name] = {
+            "chance": task.declared("chance"),
+            "dense": sum(m.value for m in measured) / len(measured) if measured else None,
+            "dense_by_seed": {dense.seed: dense.measurement and dense.measurement.value for dense in denses},
+            "floor": denses[0].floor,
+            "published": task.declared("published"),
+            "metric": task.declared("metric"),
+            "unit": task.declared("unit"),
+            "n": measured[0].n if measured else None,
+            "higher_is_better": task.declared("higher_is_better", True),
+            "params": asdict(task.params) if task.params is not None else {},
+        }
+    return tasks
+
+
+def write(target: str, value: dict[str, Any]) -> None:
+    """To a file, whole or not at all, or to standard output for `-`. Raises UsageError if it cannot be written."""
+    text = json.dumps(value, indent=2, default=str) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    path = Path(target)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise UsageError(f"--json {target}: {error.strerror or error}") from error

@@ -1,0 +1,108 @@
+"""The closing tables of the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smc_harness.cells import CellResult, Verdict, show_level
+from smc_harness.report.terminal import STYLES
+from smc_harness.verdict.first_fail import FirstFail, first_fails
+
+if TYPE_CHECKING:
+    from smc_harness.execution.driver import Dense
+    from smc_harness.session import Session
+
+_PHASES = ("before", "during", "after", "iterative")
+
+
+def interval(found: FirstFail) -> str:
+    """`(0.488, 0.59]`, `none up to 0.893`, or why there is none. A non-monotone curve is marked `~`."""
+    if found.first_fail is not None:
+        low = "-" if found.last_pass is None else show_level(found.last_pass)
+        return f"({low}, {show_level(found.first_fail)}]" + ("" if found.monotone else " ~")
+    if found.highest is not None:
+        unsettled = f" ({found.unsettled.value} above)" if found.unsettled else ""
+        return f"none up to {show_level(found.highest)}{unsettled}"
+    return found.unsettled.value if found.unsettled else "not run"
+
+
+def _style(found: FirstFail) -> str:
+    if found.first_fail is None and found.highest is None:
+        return STYLES["error"] if found.unsettled is Verdict.ERROR else "dim"
+    return STYLES["pass"] if found.first_fail is None else STYLES["fail"] if found.last_pass is None else ""
+
+
+def first_fail(console: Console, session: Session, results: Sequence[CellResult]) -> None:
+    """Pruners x tasks: (last pass, first fail], one line a seed, with the dense score above."""
+    found = first_fails(results)
+    if not found:
+        return
+    tasks = list(dict.fromkeys(item.task for item in found))
+    phases = {result.cell.pruner: result.cell.phase for result in results}
+    pruners = sorted(phases, key=lambda name: (_PHASES.index(phases[name]), name))
+    cells: dict[tuple[str, str], list[FirstFail]] = {}
+    for item in found:
+        cells.setdefault((item.pruner, item.task), []).append(item)
+    table = Table(box=box.SIMPLE, title="first fail: (last pass, first fail]", title_justify="left", pad_edge=False)
+    table.add_column("pruner", no_wrap=True)
+    table.add_column("phase", no_wrap=True, style="dim")
+    for task in tasks:
+        table.add_column(Text(task), no_wrap=True)
+    table.add_row("dense", "", *[_dense(session, task) for task in tasks], end_section=True)
+    for pruner in pruners:
+        row = [Text("\n").join(Text(interval(i), _style(i)) for i in cells.get((pruner, task), [])) for task in tasks]
+        table.add_row(Text(pruner), phases[pruner], *row)
+    console.print()
+    # a log has no width: nothing may be cut there
+    console.print(table, width=None if console.is_terminal else max(console.width, 20 * (len(tasks) + 2)))
+    if any(not item.monotone for item in found):
+        console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
+
+
+def _dense(session: Session, task: str) -> Text:
+    denses = [dense for (name, _), dense in session.denses.items() if name == task]
+    return Text("\n").join(Text(_dense_score(dense), "bold") for dense in denses)
+
+
+def _dense_score(dense: Dense) -> str:
+    if dense.measurement is None:
+        return "-"
+    unit = dense.task.declared("unit", "")
+    value = dense.measurement.value
+    return f"{100 * value:.2f} %" if unit == "fraction" else f"{value:.2f} {unit}".strip()
+
+
+def problems(console: Console, results: Sequence[CellResult], debug: bool) -> None:
+    """Each distinct error and skip reason once, with the number of cells that it cost."""
+    for verdict in (Verdict.ERROR, Verdict.SKIPPED):
+        reasons: dict[tuple[str, str, str], list[CellResult]] = {}
+        for result in results:
+            if result.verdict is verdict:
+                key = (result.cell.task, result.cell.pruner, result.error or "")
+                reasons.setdefault(key, []).append(result)
+        for (_, _, reason), group in reasons.items():
+            more = f" and {len(group) - 1} more of its levels" if len(group) > 1 else ""
+            text = Text(verdict.value.upper(), STYLES[verdict.value])
+            console.print(text.append(f" {group[0].cell.id}{more}: {reason}", ""))
+            if debug and group[0].output:
+                console.print(Text(group[0].output.rstrip(), "dim"))
+
+
+def summary(console: Console, session: Session, results: Sequence[CellResult], seconds: float) -> None:
+    """`12 passed, 3 failed, 2 not run in 41.2 s`, like pytest's."""
+    counts = Counter(result.verdict for result in results)
+    names = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.NOT_RUN: "not run", Verdict.ERROR: "error"}
+    parts = [Text(f"{counts[v]} {names.get(v, v.value)}", STYLES[v.value]) for v in Verdict if counts[v]]
+    line = Text(", ").join(parts)
+    cached = sum(result.cached for result in results)
+    line.append(f" in {seconds:.1f} s" + (f" ({cached} from the store)" if cached else ""))
+    if session.interrupted:
+        line.append(" - interrupted; the same command goes on from here", "bold yellow")
+    console.print(line)

@@ -1,0 +1,170 @@
+"""The terminal: what runs, what came out, and the closing table."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from smc_harness.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from smc_harness.cells import Cell, CellResult
+    from smc_harness.config import Config
+    from smc_harness.report.live import LiveView
+    from smc_harness.session import Session
+
+_LETTERS = {"pass": ".", "fail": "F", "inconclusive": "?", "error": "E", "skipped": "s", "not-run": "-"}
+STYLES = {
+    "pass": "green",
+    "fail": "red",
+    "inconclusive": "yellow",
+    "error": "bold magenta",
+    "skipped": "yellow",
+    "not-run": "dim",
+}
+
+
+@hookimpl
+def configure(config: Config) -> None:
+    if not config.options.collect_only:
+        config.pluginmanager.register(Terminal(config), "terminal-reporter")
+
+
+class Terminal:
+    """Writes the run to the terminal, or plain unfolded lines where there is none."""
+
+    def __init__(self, config: Config) -> None:
+        from rich.console import Console
+
+        # results that go to standard output as JSON must not meet anything else there
+        stream = sys.stderr if getattr(config.options, "json", None) == "-" else sys.stdout
+        self.console: Console = Console(file=stream, highlight=False, soft_wrap=True)
+        self.loud = config.options.verbose - config.options.quiet
+        self.started = time.monotonic()
+        self.session: Session | None = None
+        self.live: LiveView | None = None
+        self._pending: dict[str, list[CellResult]] = {}
+
+    def line(self, text: str = "", style: str | None = None) -> None:
+        self.console.print(text, style=style, markup=False)
+
+    @hookimpl
+    def session_started(self, session: Session) -> None:
+        self.session = session
+        collection = session.collection
+        catalogue = collection.catalogue
+        if self.loud >= 0:
+            self._header(session)
+        for problem in [*session.config.stash.get("problems", ()), *catalogue.problems]:
+            self.line(f"PROBLEM {problem.source}: {problem.reason}", "bold magenta")
+        if self.loud >= 0:
+            for notice in catalogue.notices:
+                self.line(notice, "yellow")
+        if not collection.cells:
+            self.line("no cells: nothing to run", "yellow")
+        elif self.console.is_terminal and self.loud > -2:
+            from rich.live import Live
+
+            from smc_harness.report.live import LiveView
+
+            self.live = LiveView(session)
+            self.display = Live(
+                self.live, console=self.console, refresh_per_second=5, transient=True, redirect_stdout=False
+            )
+            self.display.start()
+
+    def _header(self, session: Session) -> None:
+        from importlib.metadata import version
+
+        from smc_harness import __version__
+
+        options, collection = session.config.options, session.collection
+        counts = [
+            f"{len({getattr(cell, axis) for cell in collection.cells})} {axis}s"
+            for axis in ("task", "pruner", "level", "seed")
+        ]
+        self.line(
+            f"smc-harness {__version__}, torch {version('torch')}, scope {options.scope}, session seed {options.seed}, "
+            f"store {session.store}"
+        )
+        gone = f", {collection.deselected} deselected" if collection.deselected else ""
+        self.line(f"collected {len(collection.cells)} cells ({', '.join(counts)}){gone}\n")
+
+    @hookimpl
+    def cell_started(self, cell: Cell) -> None:
+        if self.live is not None:
+            self.live.started(cell)
+
+    @hookimpl
+    def cell_finished(self, result: CellResult) -> None:
+        if self.live is not None:
+            self.live.finished(result)
+        if self.loud > 0:
+            self._cell_line(result)
+        elif self.loud == 0:
+            self._collect_letters(result)
+
+    def _cell_line(self, result: CellResult) -> None:
+        from rich.text import Text
+
+        verdict = result.verdict.value
+        text = Text(result.cell.id + " ").append(verdict.upper(), STYLES[verdict])
+        if result.value is not None and result.measurement is not None:
+            text.append(f" {result.value:.4g} (dense {result.dense:.4g}) {result.measurement.seconds:.1f} s")
+            text.append(" cached" if result.cached else "", "dim")
+        if result.error:
+            text.append(f" {result.error}")
+        self.console.print(text)
+
+    def _collect_letters(self, result: CellResult) -> None:
+        """One line for a trajectory, when its last cell is settled."""
+        cell = result.cell
+        name = f"{cell.task}::{cell.pruner} seed{cell.seed}"
+        pending = self._pending.setdefault(name, [])
+        pending.append(result)
+        if self._complete(result, pending):
+            self._trajectory_line(name, self._pending.pop(name))
+
+    def _complete(self, result: CellResult, pending: Sequence[CellResult]) -> bool:
+        from smc_harness.verdict.search import next_level
+
+        assert self.session is not None
+        cell = result.cell
+        levels = sorted(
+            other.level
+            for other in self.session.collection.cells
+            if (other.task, other.pruner, other.seed) == (cell.task, cell.pruner, cell.seed)
+        )
+        settled = {other.cell.level: other.verdict for other in pending}
+        return next_level(self.session.config.options.search, levels, settled) is None
+
+    def _trajectory_line(self, name: str, results: Sequence[CellResult]) -> None:
+        from rich.text import Text
+
+        from smc_harness.report.tables import interval
+        from smc_harness.verdict.first_fail import first_fails
+
+        text = Text(name + " ")
+        for result in sorted(results, key=lambda result: result.cell.level):
+            text.append(_LETTERS[result.verdict.value], STYLES[result.verdict.value])
+        text.append(f" {interval(first_fails(results)[0])}")
+        if all(result.cached for result in results):
+            text.append(" cached", "dim")
+        self.console.print(text)
+
+    @hookimpl
+    def session_finished(self, session: Session, results: Sequence[CellResult]) -> None:
+        if self.live is not None:
+            self.display.stop()
+        from smc_harness.report import tables
+
+        for name, pending in self._pending.items():
+            self._trajectory_line(name, pending)
+        tables.problems(self.console, results, session.config.options.debug)
+        if self.loud > -2:
+            tables.first_fail(self.console, session, results)
+        tables.summary(self.console, session, results, time.monotonic() - self.started)

@@ -1,0 +1,177 @@
+"""One run, from options to exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smc_harness.cells import Cell, CellResult, Verdict
+from smc_harness.collection.collect import Collection, collect
+from smc_harness.collection.data_files import with_files
+from smc_harness.config import Config
+from smc_harness.discovery.loading import Plugin
+from smc_harness.errors import ExitCode, UsageError
+from smc_harness.execution.driver import Dense, Driver, Observer, Rules, Track
+from smc_harness.execution.jobs import PluginRef, Progress
+from smc_harness.execution.protocol import Executor
+from smc_harness.lifecycle import keys
+from smc_harness.lifecycle.options import RunOptions
+from smc_harness.lifecycle.plans import Train
+from smc_harness.store import folder
+from smc_harness.store.results import Results
+from smc_harness.verdict.rule import Tolerance
+
+
+@dataclass
+class Session:
+    """What session plugins see of a run; read only.
+
+    results: by cell id, in the order in which they were settled. denses: by (task, seed). running: what is under way,
+    by "task::pruner seedK". interrupted: whether Ctrl-C ended it.
+    """
+
+    config: Config
+    collection: Collection
+    store: Path
+    number: int = 0
+    results: dict[str, CellResult] = field(default_factory=dict)
+    denses: dict[tuple[str, int], Dense] = field(default_factory=dict)
+    running: dict[str, Progress] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def in_order(self) -> list[CellResult]:
+        """One result for every collected cell, in collection order; `not-run` for those that were not needed."""
+        return [self.results.get(cell.id) or self._not_run(cell) for cell in self.collection.cells]
+
+    def _not_run(self, cell: Cell) -> CellResult:
+        dense = self.denses[cell.task, cell.seed].measurement
+        metric = str(self.collection.tasks[cell.task].declared("metric", "score"))
+        return CellResult(cell, Verdict.NOT_RUN, metric, dense=dense.value if dense else None)
+
+
+def run(config: Config, command: list[str]) -> ExitCode:
+    """Collect, plan, run, report."""
+    options = config.options
+    store = Path(options.store)
+    if options.cache_clear:
+        folder.clear(store)
+    results = Results(folder.prepare(store))
+    try:
+        collection = collect(config, results.last_failed)
+        session = Session(config, collection, store)
+        config.hook.session_started(session=session)
+        if (stop := cannot_start(session)) is not None:
+            return stop
+        session.number = results.begin_session(shlex.join(command))
+        tracks = plan(session)
+        _drive(session, tracks, results)
+        settled = session.in_order()
+        code = exit_code(session, settled)
+        results.end_session(session.number, code)
+        config.hook.session_finished(session=session, results=settled)
+        config.hook.report(results=settled, config=config)
+        return code
+    finally:
+        results.close()
+
+
+def cannot_start(session: Session) -> ExitCode | None:
+    """The exit code of a run that ends before its first cell, or None."""
+    if session.config.options.strict_plugins and session.collection.catalogue.problems:
+        return ExitCode.PLUGIN
+    return None if session.collection.cells else ExitCode.NOTHING
+
+
+def plan(session: Session) -> list[Track]:
+    """Group the cells into trajectories, and those around the dense models that they share. Raises UsageError."""
+    options = session.config.options
+    common = RunOptions(
+        session_seed=options.seed,
+        scope=options.scope,
+        limit=options.limit,
+        data_dir=str(Path(options.data_dir).resolve()) if options.data_dir else None,
+        threads=options.threads,
+    )
+    tracks: dict[tuple[str, str, int], Track] = {}
+    for cell in session.collection.cells:
+        if (cell.task, cell.seed) not in session.denses:
+            task = session.collection.tasks[cell.task]
+            session.denses[cell.task, cell.seed] = _dense(task, cell.seed, with_files(task, common, cell.seed))
+        pruner = session.collection.pruners[cell.pruner]
+        dense = session.denses[cell.task, cell.seed]
+        tracks.setdefault((cell.task, cell.pruner, cell.seed), Track(dense, pruner, {})).cells[cell.level] = cell
+    return list(tracks.values())
+
+
+def _dense(task: Plugin, seed: int, options: RunOptions) -> Dense:
+    root = keys.root(task, options, seed)
+    (trained,) = keys.chain(root, [Train()], None, None, options.scope)
+    return Dense(task, seed, options, keys.cell(trained, task, options))
+
+
+def _drive(session: Session, tracks: list[Track], results: Results) -> None:
+    options = session.config.options
+
+    def finished(result: CellResult, key: str | None) -> None:
+        results.settle(session.number, [(result, key)])
+        session.results[result.cell.id] = result
+        session.config.hook.cell_finished(result=result)
+
+    observer = Observer(lambda cell: session.config.hook.cell_started(cell=cell), finished, session.running)
+    rules = Rules(Tolerance(options.tolerance), options.search, not options.no_dense_check, options.maxfail)
+    listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
+    driver = Driver(
+        tracks,
+        lambda jobs: _executor(options.n, jobs, session.store / "logs"),
+        results,
+        rules,
+        observer,
+        listeners,
+        str(session.store.resolve()),
+    )
+    try:
+        driver.run()
+    except KeyboardInterrupt:
+        session.interrupted = True
+
+
+def _executor(wanted: str, jobs: int, logs: Path) -> Executor:
+    from smc_harness.execution.processes import ProcessExecutor
+    from smc_harness.execution.serial import SerialExecutor
+
+    workers = worker_count(wanted)
+    return ProcessExecutor(min(workers, jobs), logs) if workers else SerialExecutor()
+
+
+def worker_count(wanted: str) -> int:
+    """Workers for `-n`: a number, or `auto` for one a core that this process may use. Raises UsageError."""
+    if wanted == "auto":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not wanted.isdecimal():
+        raise UsageError(f"-n {wanted}: a number of workers, or auto, would work")
+    return int(wanted)
+
+
+def exit_code(session: Session, results: list[CellResult]) -> ExitCode:
+    """2, 6, 1, 5 or 0, whichever holds first."""
+    verdicts = {result.verdict for result in results}
+    strict = session.config.options.strict
+    if session.interrupted:
+        return ExitCode.INTERRUPTED
+    if Verdict.ERROR in verdicts:
+        return ExitCode.CELL_ERROR
+    if strict and verdicts & {Verdict.FAIL, Verdict.INCONCLUSIVE}:
+        return ExitCode.REGRESSION
+    if verdicts <= {Verdict.SKIPPED, Verdict.NOT_RUN}:
+        return ExitCode.NOTHING
+    return ExitCode.DONE
+
+
+def tasks_of(session: Session) -> Iterator[tuple[Plugin, list[Dense]]]:
+    """The tasks of this run with their dense models, one a seed."""
+    for task in session.collection.tasks.values():
+        if denses := [dense for (name, _), dense in session.denses.items() if name == task.name]:
+            yield task, denses

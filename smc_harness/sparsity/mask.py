@@ -1,0 +1,86 @@
+"""Masks: checking them, putting them on a model, and finding pruned weights that are not zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from smc_harness.errors import LeakError, PluginError
+
+Prunable = Sequence[tuple[str, nn.Parameter]]
+
+
+def check_tensors(given: object, prunable: Prunable, what: str, plugin: str) -> dict[str, Tensor]:
+    """Check that `given` maps every prunable name, and no other, to a tensor of the parameter's shape.
+
+    what: `scores` or `mask`, for the message. Returns the mapping in scope order. Raises PluginError.
+    """
+    if not isinstance(given, Mapping):
+        raise PluginError(f"{plugin}: {what} is {type(given).__name__}; a dict of tensors by parameter name would work")
+    names = {name for name, _ in prunable}
+    if missing := [name for name, _ in prunable if name not in given]:
+        raise PluginError(f"{plugin}: {what} lacks {missing[0]!r} ({len(missing)} of {len(names)} missing)")
+    if extra := [name for name in given if name not in names]:
+        raise PluginError(f"{plugin}: {what} has {extra[0]!r}, which is not in context.prunable(model)")
+    for name, parameter in prunable:
+        tensor = given[name]
+        if not isinstance(tensor, Tensor):
+            raise PluginError(f"{plugin}: {what}[{name!r}] is {type(tensor).__name__}; a tensor would work")
+        if tensor.shape != parameter.shape:
+            raise PluginError(
+                f"{plugin}: {what}[{name!r}] has shape {tuple(tensor.shape)}; the parameter's shape "
+                f"{tuple(parameter.shape)} would work"
+            )
+    return {name: given[name].detach() for name, _ in prunable}
+
+
+def check_mask(given: object, prunable: Prunable, plugin: str) -> dict[str, Tensor]:
+    """`check_tensors`, and every tensor is bool. Returns copies, so that the plugin cannot change them later."""
+    mask = check_tensors(given, prunable, "mask", plugin)
+    for name, tensor in mask.items():
+        if tensor.dtype != torch.bool:
+            raise PluginError(f"{plugin}: mask[{name!r}] has dtype {tensor.dtype}; torch.bool (True = keep) would work")
+    return {name: tensor.clone() for name, tensor in mask.items()}
+
+
+def check_scores(given: object, prunable: Prunable, plugin: str) -> dict[str, Tensor]:
+    """`check_tensors`, and every tensor is floating without NaN."""
+    scores = check_tensors(given, prunable, "scores", plugin)
+    for name, tensor in scores.items():
+        if not tensor.is_floating_point():
+            raise PluginError(f"{plugin}: scores[{name!r}] has dtype {tensor.dtype}; a floating dtype would work")
+        if torch.isnan(tensor).any():
+            raise PluginError(f"{plugin}: scores[{name!r}] hold NaN; every score must be a number or +-inf")
+    return scores
+
+
+@torch.no_grad()
+def put_on(mask: Mapping[str, Tensor], prunable: Prunable) -> None:
+    """Zero the pruned weights, whatever they hold."""
+    for name, parameter in prunable:
+        parameter.masked_fill_(~mask[name], 0.0)
+
+
+@torch.no_grad()
+def audit(mask: Mapping[str, Tensor] | None, prunable: Prunable, when: str) -> None:
+    """Raise LeakError, naming the tensor, if a pruned weight is not zero."""
+    if mask is None:
+        return
+    for name, parameter in prunable:
+        leaks = int(torch.count_nonzero(parameter.masked_fill(mask[name], 0.0)))
+        if leaks:
+            raise LeakError(f"{leaks} pruned weights of {name!r} are not zero {when}")
+
+
+def densities(mask: Mapping[str, Tensor] | None, prunable: Prunable) -> dict[str, float]:
+    """{name: share of the tensor's weights that live}; 1.0 for an empty tensor."""
+    if mask is None:
+        return {name: 1.0 for name, _ in prunable}
+    return {name: float(mask[name].double().mean()) if mask[name].numel() else 1.0 for name, _ in prunable}
+
+
+def pruned(mask: Mapping[str, Tensor] | None) -> int:
+    """Number of pruned weights."""
+    return sum(tensor.numel() - int(tensor.sum()) for tensor in mask.values()) if mask else 0

@@ -1,0 +1,138 @@
+"""Content keys: what a result depends on, and nothing else.
+
+A key is the SHA-256 of a canonical JSON text. It covers the schema below, the harness's own numeric code, the torch
+build, the processor's instruction set, the task and the pruner (source, version, libraries, parameters), the data,
+the seeds, the scope and the thread count. It leaves out everything that cannot change a number: the verdict rule, the
+other levels asked for, the number of workers, the order of work, paths, time.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, is_dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+"""Bump when the meaning of a stored number changes in a way that the source digests cannot see."""
+
+_NUMERIC_ROOMS = ("lifecycle", "training", "sparsity", "outcomes.py")
+
+
+def digest(*parts: Any) -> str:
+    """40 hexadecimal digits that identify `parts` (JSON values and dataclasses)."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    return repr(value)
+
+
+def seed_from(*parts: Any) -> int:
+    """A 63-bit seed that depends on every part and on nothing else."""
+    return int(digest(*parts)[:16], 16) >> 1
+
+
+@cache
+def environment() -> str:
+    """Digest of what is common to all computations on this machine and installation."""
+    here = Path(__file__).resolve().parents[1]
+    files = sorted(file for room in _NUMERIC_ROOMS for file in _python_files(here / room))
+    code = [(str(file.relative_to(here)), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
+    return digest(SCHEMA, code, _version("torch"), _version("numpy"), platform.machine(), _processor_features())
+
+
+def _python_files(path: Path) -> Iterable[Path]:
+    return path.rglob("*.py") if path.is_dir() else [path]
+
+
+def _processor_features() -> str:
+    """The instruction sets decide which kernels run, hence the last bits; the model name does not."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    except OSError:
+        pass
+    return platform.processor()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def source_digest(file: Path) -> str:
+    """Digest of a plugin's source: its file, what that imports from beside it, and the versions of its libraries.
+
+    Imports are followed within the plugin's own top-level package (or folder, for a file outside packages), wherever
+    in the file they stand. Code loaded in other ways is not seen: that is what a plugin's `version` is for.
+    """
+    root = package_root(file)
+    seen: dict[str, str] = {}
+    libraries: set[str] = set()
+    waiting = [file]
+    while waiting:
+        current = waiting.pop()
+        name = current.relative_to(root).as_posix()
+        if name in seen:
+            continue
+        text = current.read_bytes()
+        seen[name] = hashlib.sha256(text).hexdigest()
+        for module in _imports(text, current, root):
+            own = _own_files(module, root)
+            waiting += own
+            if not own:
+                libraries.add(module.partition(".")[0])
+    versions = {name: found for name in libraries if (found := _version(name)) and name != "smc_harness"}
+    return digest(seen, versions)
+
+
+def package_root(file: Path) -> Path:
+    """The first folder above `file` that is not a package."""
+    folder = file.parent
+    while (folder / "__init__.py").exists():
+        folder = folder.parent
+    return folder
+
+
+def _own_files(module: str, root: Path) -> list[Path]:
+    """The files under `root` that importing `module` runs: the module and the packages above it."""
+    parts = module.split(".")
+    packages = [root.joinpath(*parts[:count], "__init__.py") for count in range(1, len(parts) + 1)]
+    candidates = [*packages, root.joinpath(*parts).with_suffix(".py")]
+    return [candidate for candidate in candidates if candidate.is_file()]
+
+
+def _imports(text: bytes, file: Path, root: Path) -> set[str]:
+    package = file.parent.relative_to(root).parts
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found.add(base)
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    return found - {""}
+
+
+def file_digest(path: Path) -> str:
+    """Digest of a data file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

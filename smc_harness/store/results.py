@@ -1,0 +1,134 @@
+"""Results on disk: one SQLite file, written by the driver alone."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from smc_harness.cells import CellResult, Measurement
+from smc_harness.errors import UsageError
+
+SCHEMA_VERSION = 1
+
+_TABLES = """
+CREATE TABLE measurements (
+    key TEXT PRIMARY KEY, task TEXT NOT NULL, pruner TEXT, level REAL, seed INTEGER NOT NULL,
+    measurement TEXT NOT NULL, created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, started REAL NOT NULL, finished REAL, command TEXT NOT NULL, exit_code INTEGER
+);
+CREATE TABLE session_cells (
+    session INTEGER NOT NULL REFERENCES sessions(id), cell TEXT NOT NULL, verdict TEXT NOT NULL, key TEXT,
+    result TEXT NOT NULL, PRIMARY KEY (session, cell)
+) WITHOUT ROWID;
+"""
+
+
+class Results:
+    """The results of a store. A measurement is on disk when `keep` returns.
+
+    Raises UsageError for a file written by a newer schema, or one that is not a store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "results.sqlite"
+        try:
+            self._connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._migrate(path)
+        except sqlite3.Error as error:
+            raise UsageError(f"{path}: {error}; remove the file, or use another --store") from error
+
+    def _migrate(self, path: Path) -> None:
+        with self._transaction() as connection:
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+            if found > SCHEMA_VERSION:
+                raise UsageError(
+                    f"{path}: written by a newer smc-harness (schema {found}; this one reads up to {SCHEMA_VERSION}); "
+                    "upgrade, or use another --store"
+                )
+            if found == 0:
+                for statement in filter(str.strip, _TABLES.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._connection)
+
+    def find(self, keys: Iterable[str]) -> dict[str, Measurement]:
+        """The measurements that exist among `keys`."""
+        found = {}
+        for key in keys:
+            row = self._connection.execute("SELECT measurement FROM measurements WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                found[key] = Measurement(**json.loads(row[0]))
+        return found
+
+    def keep(
+        self, key: str, task: str, pruner: str | None, level: float | None, seed: int, measurement: Measurement
+    ) -> None:
+        """Write a measurement; one that is there already stays."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (key, task, pruner, level, seed, json.dumps(measurement.to_json()), time.time()),
+            )
+
+    def begin_session(self, command: str) -> int:
+        with self._transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO sessions (started, command) VALUES (?, ?)", (time.time(), command)
+            )
+            return int(cursor.lastrowid or 0)
+
+    def settle(self, session: int, results: Iterable[tuple[CellResult, str | None]]) -> None:
+        """Write the verdicts of a session's cells, each with the key of its measurement."""
+        rows = [(session, r.cell.id, r.verdict.value, key, json.dumps(r.to_json())) for r, key in results]
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO session_cells VALUES (?, ?, ?, ?, ?)", rows)
+
+    def end_session(self, session: int, exit_code: int) -> None:
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE sessions SET finished = ?, exit_code = ? WHERE id = ?", (time.time(), exit_code, session)
+            )
+
+    def last_failed(self) -> set[str]:
+        """Ids of the cells that failed or ended in error in the last session that settled any cell."""
+        rows = self._connection.execute(
+            "SELECT cell FROM session_cells WHERE session = (SELECT MAX(session) FROM session_cells) "
+            "AND verdict IN ('fail', 'error')"
+        )
+        return {cell for (cell,) in rows}
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """All sessions, oldest first."""
+        rows = self._connection.execute(
+            "SELECT s.id, s.started, s.finished, s.exit_code, s.command, COUNT(c.cell) FROM sessions s "
+            "LEFT JOIN session_cells c ON c.session = s.id GROUP BY s.id ORDER BY s.id"
+        )
+        names = ("id", "started", "finished", "exit_code", "command", "cells")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK if anything raises."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")

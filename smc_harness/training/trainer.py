@@ -1,0 +1,214 @@
+"""The training loop: one for the dense model and every pruner.
+
+Order of one step: re-prune if the schedule says so, backward, `update_mask`, mask the gradients, clip, optimiser step,
+zero the dead weights. Data order and dropout follow (session seed, seed, training id, step), so they are the same for
+every pruner and level, and a training may stop and go on at any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from smc_harness.errors import PluginError
+from smc_harness.lifecycle.conversation import Conversation
+from smc_harness.sparsity import mask as masks
+from smc_harness.training import optimizer as optimizers
+from smc_harness.training.recipe import Recipe
+
+Mask = dict[str, Tensor]
+
+
+@dataclass
+class Enforcer:
+    """A mask in the form that training uses: float tensors beside their parameters.
+
+    Multiplying by a float mask is several times cheaper than by a bool one.
+    """
+
+    mask: Mask
+    parameters: list[Tensor]
+    floats: list[Tensor]
+
+    @classmethod
+    def of(cls, mask: Mask, prunable: masks.Prunable) -> Enforcer:
+        parameters = [parameter for _, parameter in prunable]
+        return cls(mask, parameters, [mask[name].to(parameter.dtype) for name, parameter in prunable])
+
+    def mask_gradients(self) -> None:
+        pairs = [(p.grad, m) for p, m in zip(self.parameters, self.floats, strict=True) if p.grad is not None]
+        if pairs:
+            gradients, floats = zip(*pairs, strict=True)
+            torch._foreach_mul_(list(gradients), list(floats))
+
+    @torch.no_grad()
+    def mask_weights(self) -> None:
+        torch._foreach_mul_(self.parameters, self.floats)
+
+
+class Training:
+    """One stage of training, from fraction `start` to fraction `until` of a recipe.
+
+    mask: the mask at the start, or None. schedule: fraction -> level, or None. prune_to: scores and prunes the model to
+    a level, returns the new mask. follow_mask: whether the pruner's `update_mask` is called. turn: how many trainings
+    of these weights were completed before, which sets data order and dropout apart. progress: told (step, of).
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        model: nn.Module,
+        recipe: Recipe,
+        *,
+        turn: int,
+        mask: Mask | None,
+        schedule: Callable[[float], float] | None,
+        prune_to: Callable[[float], Mask],
+        follow_mask: bool,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.conversation = conversation
+        self.model = model
+        self.recipe = recipe
+        self.turn = turn
+        self.schedule = schedule
+        self.prune_to = prune_to
+        self.follow_mask = follow_mask
+        self.progress = progress
+        self.level = 0.0
+        self.prunable = conversation.prunable(model)
+        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        groups = recipe.parameter_groups(model) if recipe.parameter_groups else None
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = recipe.optimizer(groups if groups is not None else [{"params": trainable}])
+        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.clipped = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.enforcer: Enforcer | None = None
+        self._best: tuple[float, dict[str, Tensor], Mask | None] | None = None
+        if mask is not None:
+            self._enforce(mask)
+
+    @property
+    def mask(self) -> Mask | None:
+        return self.enforcer.mask if self.enforcer else None
+
+    def run(self, start: float, until: float, packed: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Train. packed: optimiser state of the part before `start`. Returns that of the part up to `until`."""
+        first, last, total = round(start * self.recipe.steps), round(until * self.recipe.steps), self.recipe.steps
+        if packed:
+            optimizers.unpack(self.optimizer, packed, self.names)
+            if self.enforcer is not None:
+                self._enforce(self.enforcer.mask)
+        self.model.train()
+        with torch.random.fork_rng():
+            for step, indices in zip(range(first, last), self._batches(first), strict=False):
+                self._step(step, indices, final=step == last - 1)
+                if step % 10 == 0:
+                    self.progress(step, total)
+        if self.schedule is not None:
+            self._reprune(until)
+        masks.audit(self.mask, self.prunable, "after training")
+        if self._best is not None and until == 1.0:
+            self._restore_best()
+        self.model.train(False)
+        return optimizers.pack(self.optimizer, self.names) if until < 1.0 else {}
+
+    def _step(self, step: int, indices: list[int], final: bool) -> None:
+        total = self.recipe.steps
+        if self.schedule is not None:
+            self._reprune(step / total)
+        torch.default_generator.manual_seed(self.conversation.task.seed_for("step", self.turn, step))
+        train = self.conversation.data["train"]
+        batch = self.conversation.collate([train[i] for i in indices])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.conversation.loss(self.model, batch)
+        if not torch.isfinite(loss):
+            raise PluginError(f"{self.conversation.task.name}: the training loss is {float(loss)} at step {step}")
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.follow_mask:
+            self._update_mask(step)
+        if final:
+            # everything a plugin could do to the weights before the last step's own zeroing would go unseen after it
+            masks.audit(self.mask, self.prunable, f"at training step {step}")
+        if self.enforcer is not None:
+            self.enforcer.mask_gradients()
+        if self.recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.clipped, self.recipe.clip)
+        factor = self.recipe.schedule(step, total) if self.recipe.schedule else 1.0
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.step()
+        if self.enforcer is not None:
+            self.enforcer.mask_weights()
+        selection = self.recipe.selection
+        if selection is not None and ((step + 1) % selection.every == 0 or step + 1 == total):
+            self._consider(step + 1, selection.split)
+
+    def _batches(self, first: int) -> Iterator[list[int]]:
+        """Index lists from step `first` on; every epoch has an order of its own."""
+        examples = len(self.conversation.data["train"])
+        size, step, epoch = self.recipe.batch_size, 0, 0
+        while True:
+            seed = self.conversation.task.seed_for("order", self.turn, epoch)
+            generator = torch.Generator().manual_seed(seed)
+            if self.recipe.batch_order is not None:
+                batches: Sequence[list[int]] = list(self.recipe.batch_order(examples, size, generator))
+            else:
+                order = torch.randperm(examples, generator=generator).tolist()
+                batches = [order[i : i + size] for i in range(0, examples, size)]
+            for batch in batches:
+                if step >= first:
+                    yield batch
+                step += 1
+            epoch += 1
+
+    # -- masks --------------------------------------------------------------------------------------------------
+
+    def _enforce(self, mask: Mask) -> None:
+        self.enforcer = Enforcer.of(mask, self.prunable)
+        self.enforcer.mask_weights()
+        optimizers.mask_state(
+            self.optimizer, list(zip([p for _, p in self.prunable], self.enforcer.floats, strict=True))
+        )
+
+    def _reprune(self, fraction: float) -> None:
+        assert self.schedule is not None
+        level = self.schedule(fraction)
+        if level > self.level:
+            self.level = level
+            self._enforce(self.prune_to(level))
+            self.model.train()
+
+    def _update_mask(self, step: int) -> None:
+        talk = self.conversation
+        talk.pruner.step, talk.pruner.total_steps = step, self.recipe.steps
+        present = self.mask or {name: torch.ones_like(p, dtype=torch.bool) for name, p in self.prunable}
+        changed = talk.hook.update_mask(model=self.model, mask=present, context=talk.pruner)
+        if changed is not None:
+            mask = masks.check_mask(changed, self.prunable, talk.pruner.name)
+            masks.audit(self.mask, self.prunable, "after update_mask")
+            self._enforce(mask)
+            talk.pruner.mask = mask
+
+    # -- selection ----------------------------------------------------------------------------------------------
+
+    def _consider(self, step: int, split: str) -> None:
+        """Score the model; keep it if it is the best so far. Weights that are not at their final level do not count."""
+        if self.schedule is not None and self.schedule(step / self.recipe.steps) < self.schedule(1.0):
+            return
+        _, value = self.conversation.evaluate(self.model, split)
+        better = self.conversation.task_plugin.declared("higher_is_better", True)
+        if self._best is None or (value > self._best[0] if better else value < self._best[0]):
+            weights = {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
+            self._best = (value, weights, dict(self.mask) if self.mask else None)
+
+    def _restore_best(self) -> None:
+        assert self._best is not None
+        _, weights, mask = self._best
+        self.model.load_state_dict(weights)
+        if mask is not None:
+            self._enforce(mask)
+

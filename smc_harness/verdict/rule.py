@@ -1,0 +1,33 @@
+"""Rules that turn a cell's metric and its dense model's metric into a verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from smc_harness.cells import Verdict
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Pass while the metric is no worse than the dense one by more than a share of it.
+
+    relative: the largest relative drop that passes; 0.01 is the criterion of Essential Sparsity (arXiv 2306.03805).
+    """
+
+    relative: float = 0.01
+
+    def judge(self, value: float, dense: float, higher_is_better: bool = True) -> Verdict:
+        margin = self.relative * abs(dense)
+        drop = dense - value if higher_is_better else value - dense
+        # equality passes, also where the last bit of the subtraction says otherwise
+        return Verdict.PASS if drop <= margin or math.isclose(drop, margin, rel_tol=1e-9) else Verdict.FAIL
+
+
+def chance_floor(chance: float, n: int) -> float:
+    """Chance plus three standard errors of the mean of `n` outcomes that are right by chance.
+
+    Where chance is below one in n, one in n is taken: a model that is right once is no evidence of anything.
+    """
+    rate = max(chance, 1.0 / n)
+    return chance + 3.0 * math.sqrt(rate * (1.0 - rate) / n)

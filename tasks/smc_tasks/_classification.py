@@ -1,0 +1,53 @@
+"""Examples, batches and evaluation of tasks that choose one of a few classes. Imports torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from smc_harness import Outcomes, TaskContext
+from smc_tasks._minis import require_finite
+
+
+class Example(NamedTuple):
+    """One tokenised example.
+
+    id: stable across runs. group: examples of one group are not independent draws.
+    input_ids: long tensor, the same shape for all examples of a task, so that nothing needs padding or a mask.
+    label: the right class, from 0.
+    """
+
+    id: str
+    group: str
+    input_ids: torch.Tensor
+    label: int
+
+
+def stack(examples: list[Example]) -> dict[str, torch.Tensor]:
+    """{"input_ids": long [batch, ...], "labels": long [batch]}."""
+    return {
+        "input_ids": torch.stack([example.input_ids for example in examples]),
+        "labels": torch.tensor([example.label for example in examples]),
+    }
+
+
+def cross_entropy(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy over the examples of a batch."""
+    logits: torch.Tensor = model(input_ids=batch["input_ids"]).logits
+    return torch.nn.functional.cross_entropy(logits, batch["labels"])
+
+
+def score_classes(model: torch.nn.Module, split: str, context: TaskContext, size: int) -> Outcomes:
+    """1.0 for each example whose most probable class is the right one, else 0.0; `size` examples at a time."""
+    examples: list[Example] = list(context.data[split])
+    predicted = torch.cat(
+        [require_finite(model(input_ids=batch["input_ids"]).logits).argmax(-1) for batch in context.batches(split, size)]
+    ).cpu()
+    labels = torch.tensor([example.label for example in examples])
+    return Outcomes(
+        values=(predicted == labels).float(),
+        ids=[example.id for example in examples],
+        groups=[example.group for example in examples],
+        predictions=predicted,
+    )

@@ -1,0 +1,80 @@
+"""How GTS is trained on real word problems and on generated ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from smc_harness.training.recipe import LinearWarmup, Recipe, Schedule, Selection, StepDecay
+from smc_tasks.arithmetic.word_problems import Settings
+
+if TYPE_CHECKING:
+    from smc_harness.lifecycle.context import TaskContext
+    from smc_tasks.arithmetic.problems import Example
+
+POOL = 8
+"""Batches whose problems are sorted by length together."""
+
+
+def word_problem_recipe(settings: Settings, selection: str, context: TaskContext) -> Recipe:
+    """Adam with an L2 penalty; selection after every epoch, on `valid` or, as published, on `test`."""
+    per_epoch = math.ceil(len(context.data["train"]) / settings.batch)
+    schedule: Schedule = LinearWarmup(0.02)
+    if settings.halve_every is not None:
+        schedule = StepDecay(every=settings.halve_every * per_epoch, factor=0.5)
+    return Recipe(
+        steps=settings.epochs * per_epoch,
+        batch_size=settings.batch,
+        optimizer=partial(_adam, learning_rate=settings.learning_rate),
+        schedule=schedule,
+        selection=Selection("test" if selection == "paper" else "valid", every=per_epoch),
+        batch_order=partial(_similar_lengths, context),
+    )
+
+
+def mini_recipe(steps: int, batch: int, learning_rate: float, decay: float) -> Recipe:
+    """AdamW with a short warm-up, a linear decay to zero and clipping; the last weights are kept."""
+    return Recipe(
+        steps=steps,
+        batch_size=batch,
+        optimizer=partial(_adamw, learning_rate=learning_rate, decay=decay),
+        schedule=LinearWarmup(0.05),
+        clip=1.0,
+    )
+
+
+def bucketed(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> Iterable[list[int]]:
+    """One epoch of shuffled batches of similar length: shuffle, sort within pools of batches, shuffle the batches.
+
+    Little padding is left, and which problems meet still changes from epoch to epoch.
+    """
+    order = torch.randperm(len(lengths), generator=generator).tolist()
+    width = POOL * batch_size
+    batches: list[list[int]] = []
+    for start in range(0, len(order), width):
+        pool = sorted(order[start : start + width], key=lambda index: lengths[index])
+        batches.extend(pool[first : first + batch_size] for first in range(0, len(pool), batch_size))
+    for index in torch.randperm(len(batches), generator=generator).tolist():
+        yield batches[index]
+
+
+def _similar_lengths(
+    context: TaskContext, n_examples: int, batch_size: int, generator: torch.Generator
+) -> Iterable[list[int]]:
+    # Looked up only now: between the recipe and the training, examples may be carved out for validation.
+    examples: Sequence[Example] = context.data["train"]
+    if len(examples) != n_examples:
+        raise ValueError(f"asked to order {n_examples} examples, but the training split has {len(examples)}")
+    return bucketed([len(example.tokens) for example in examples], batch_size, generator)
+
+
+def _adam(groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=learning_rate, weight_decay=1e-5, fused=True)
+
+
+def _adamw(groups: list[dict[str, Any]], learning_rate: float, decay: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), weight_decay=decay, fused=True)

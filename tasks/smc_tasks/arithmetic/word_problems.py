@@ -1,0 +1,191 @@
+"""The tasks mawps-gts, asdiv-a-gts and svamp-gts: GTS on real word problems, as in SMC-Bench.
+
+MAWPS and ASDiv-A are five folds; the fold follows the seed, so that seeds 0 to 4 together are the published
+cross-validation. Word embeddings start from scratch (SMC-Bench put RoBERTa there). Files: those of the SVAMP
+repository, in the folder `arithmetic` of --data-dir.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from smc_harness import hookimpl
+from smc_harness.errors import UsageError, nearest
+from smc_tasks.arithmetic._task import GtsTask
+
+if TYPE_CHECKING:
+    from smc_harness.lifecycle.context import TaskContext
+    from smc_harness.training.recipe import Recipe
+    from smc_tasks.arithmetic.gts import GTS
+    from smc_tasks.arithmetic.problems import Example
+
+FOLDS = 5
+SELECTIONS = ("valid", "paper")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and lengths of one recipe. epochs: passes over the training problems; halve_every: in epochs."""
+
+    hidden: int
+    embedding: int
+    batch: int
+    epochs: int
+    learning_rate: float
+    dropout: float
+    beam: int
+    halve_every: int | None
+
+
+RECIPES = {
+    # SMC-Bench and the SVAMP code: Adam, L2 penalty 1e-5, rate halved every 20 epochs, no clipping.
+    "paper": Settings(512, 768, 4, 50, 1e-3, 0.5, 5, 20),
+    # A tenth of the weights and a linear decay, which reaches nearly the same accuracy in minutes on one core.
+    "laptop": Settings(128, 128, 16, 15, 2e-3, 0.3, 5, None),
+}
+
+
+@dataclass(frozen=True)
+class WordProblemParams:
+    """Parameters of the tasks on real data.
+
+    recipe: "paper" or "laptop". selection: keep the epoch that is best on a part of the training problems ("valid")
+    or on the scored problems ("paper", what was published). The others replace single values of the recipe.
+    """
+
+    recipe: str = "paper"
+    selection: str = "valid"
+    hidden: int | None = None
+    embedding: int | None = None
+    batch: int | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None
+    dropout: float | None = None
+    beam: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("recipe", self.recipe, tuple(RECIPES))
+        _one_of("selection", self.selection, SELECTIONS)
+        for name in ("hidden", "embedding", "batch", "epochs", "beam"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}={value!r}: expected a whole number from 1 on")
+        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
+            raise UsageError(f"learning_rate={self.learning_rate!r}: expected a number above 0")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout={self.dropout!r}: expected a number from 0 to below 1")
+
+    def settings(self, paper_batch: int) -> Settings:
+        """The recipe's values with what was set individually. paper_batch: of the task, under `paper`."""
+        settings = RECIPES[self.recipe]
+        if self.recipe == "paper":
+            settings = replace(settings, batch=paper_batch)
+        names = ("hidden", "embedding", "batch", "epochs", "learning_rate", "dropout", "beam")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(settings, **given)
+
+
+@dataclass(frozen=True)
+class FoldedParams(WordProblemParams):
+    """Also: fold, 0 to 4; None takes seed modulo 5."""
+
+    fold: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fold is not None and self.fold not in range(FOLDS):
+            raise UsageError(f"fold={self.fold!r}: expected 0 to {FOLDS - 1}, or leave it out to follow the seed")
+
+
+class WordProblems(GtsTask):
+    """GTS on one of the real data sets."""
+
+    default = False
+
+    def __init__(self, name: str, dataset: str, folder: str, published: float, paper_batch: int, folds: bool) -> None:
+        self.name = self.training = name
+        self.dataset = dataset
+        self.published = published
+        self.params: type[WordProblemParams] = FoldedParams if folds else WordProblemParams
+        self.description = f"word problems of {dataset} solved by a tree decoder (GTS), answer accuracy"
+        self._folder = folder
+        self._paper_batch = paper_batch
+
+    @hookimpl
+    def data_files(self, context: TaskContext) -> Sequence[str]:
+        """The training and the scored file, gzipped or not."""
+        return self._files(context)
+
+    @hookimpl
+    def prepare_data(self, context: TaskContext) -> Mapping[str, Sequence[Example]]:
+        """Read both files; the vocabulary is that of the training problems."""
+        from smc_tasks.arithmetic.files import read_problems
+        from smc_tasks.arithmetic.problems import encode, vocabulary_of
+
+        train_file, test_file = self._files(context)
+        if context.data_dir is None:
+            raise UsageError(f"{self.name} reads {train_file}: give the folder that holds it with --data-dir")
+        source = train_file.split("/")[1:-1]
+        train = read_problems(context.data_dir / train_file, "-".join([*source, "train"]))
+        test = read_problems(context.data_dir / test_file, "-".join([*source, "test"]))
+        vocabulary = vocabulary_of(train, min_count=2)
+        return {
+            "train": [encode(problem, vocabulary) for problem in train],
+            "test": [encode(problem, vocabulary) for problem in test],
+        }
+
+    @hookimpl
+    def prepare_model(self, context: TaskContext) -> GTS:
+        """A fresh model with torch's default start weights."""
+        from smc_tasks.arithmetic.gts import GTS
+
+        settings = self._settings(context)
+        vocabulary = context.data["train"][0].vocabulary
+        return GTS(
+            vocabulary.n_words,
+            len(vocabulary.shared),
+            embedding=settings.embedding,
+            hidden=settings.hidden,
+            dropout=settings.dropout,
+        )
+
+    @hookimpl
+    def recipe(self, context: TaskContext) -> Recipe:
+        """The whole recipe, for retraining too, as the SMC-Bench code does after pruning."""
+        from smc_tasks.arithmetic.training import word_problem_recipe
+
+        return word_problem_recipe(self._settings(context), context.params.selection, context)
+
+    def beam(self, context: TaskContext) -> int:
+        return self._settings(context).beam
+
+    def _settings(self, context: TaskContext) -> Settings:
+        params: WordProblemParams = context.params
+        return params.settings(self._paper_batch)
+
+    def _files(self, context: TaskContext) -> tuple[str, str]:
+        from smc_tasks.arithmetic.files import existing
+
+        folder = f"arithmetic/{self._folder}"
+        if isinstance(context.params, FoldedParams):
+            fold = context.params.fold if context.params.fold is not None else context.seed % FOLDS
+            folder += f"/fold{fold}"
+        test = [f"{folder}/dev.csv.gz", f"{folder}/dev.csv"]
+        if self.name == "svamp-gts":
+            test += ["arithmetic/SVAMP.json.gz", "arithmetic/SVAMP.json"]
+        train = [f"{folder}/train.csv.gz", f"{folder}/train.csv"]
+        return existing(context.data_dir, train), existing(context.data_dir, test)
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name}={value!r}: expected {' or '.join(allowed)}{nearest(str(value), allowed)}")
+
+
+mawps_gts = WordProblems("mawps-gts", "MAWPS", "cv_mawps", 0.8849, paper_batch=4, folds=True)
+asdiv_a_gts = WordProblems("asdiv-a-gts", "ASDiv-A", "cv_asdiv-a", 0.7864, paper_batch=4, folds=True)
+svamp_gts = WordProblems("svamp-gts", "SVAMP", "mawps-asdiv-a_svamp", 0.412, paper_batch=8, folds=False)
+
+plugins = (mawps_gts, asdiv_a_gts, svamp_gts)

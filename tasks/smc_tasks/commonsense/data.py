@@ -1,0 +1,96 @@
+"""Facts to be memorised, asked as multiple-choice questions in the schema of CommonsenseQA.
+
+A fact says that an entity has a value under a relation; all values are drawn at random, so nothing but memory
+helps. A question names entity and relation and offers the true value among four others.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from smc_tasks._classification import Example
+from smc_tasks._words import Vocabulary, invented_words
+
+if TYPE_CHECKING:
+    from smc_tasks.commonsense.mini import CommonsenseMiniParams
+
+LABELS = "ABCDE"
+SPECIALS = ("<s>", "<pad>", "</s>")  # the first ids of RoBERTa's own vocabulary
+
+
+class World(NamedTuple):
+    """The invented entities, relations and values, and {(entity, relation): value}."""
+
+    entities: list[str]
+    relations: list[str]
+    values: list[str]
+    facts: dict[tuple[str, str], str]
+
+
+def invent_world(params: CommonsenseMiniParams) -> World:
+    """Draw the facts; they follow `data_seed` alone."""
+    chance = random.Random(f"commonsense-mini facts {params.data_seed}")
+    words = invented_words(params.entities + params.relations + params.values, chance)
+    entities = words[: params.entities]
+    relations = words[params.entities : params.entities + params.relations]
+    values = words[params.entities + params.relations :]
+    facts = {(entity, relation): chance.choice(values) for entity in entities for relation in relations}
+    return World(entities, relations, values, facts)
+
+
+def questions(params: CommonsenseMiniParams) -> dict[str, list[dict[str, Any]]]:
+    """{"train": records, "test": records} in CommonsenseQA's schema.
+
+    Both splits ask every fact; a test question never offers the same five choices as a train question of its fact.
+    """
+    world = invent_world(params)
+    chance = random.Random(f"commonsense-mini questions {params.data_seed}")
+    splits: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
+    for number, ((entity, relation), answer) in enumerate(world.facts.items()):
+        others = [value for value in world.values if value != answer]
+        drawn: set[frozenset[str]] = set()
+        for split, draws in (("train", params.train_draws), ("test", params.test_draws)):
+            for draw in range(draws):
+                distractors = chance.sample(others, len(LABELS) - 1)
+                while frozenset(distractors) in drawn:
+                    distractors = chance.sample(others, len(LABELS) - 1)
+                drawn.add(frozenset(distractors))
+                choices = chance.sample([answer, *distractors], len(LABELS))
+                splits[split].append(
+                    {
+                        "id": f"{split}-fact{number}-{draw}",
+                        "question": {
+                            "stem": f"{entity} {relation}",
+                            "question_concept": entity,
+                            "choices": [
+                                {"label": label, "text": text} for label, text in zip(LABELS, choices, strict=True)
+                            ],
+                        },
+                        "answerKey": LABELS[choices.index(answer)],
+                    }
+                )
+    return splits
+
+
+def vocabulary(params: CommonsenseMiniParams) -> Vocabulary:
+    """Every word of the world after the special tokens."""
+    world = invent_world(params)
+    return Vocabulary(SPECIALS, [*world.entities, *world.relations, *world.values])
+
+
+def tokenise(records: list[dict[str, Any]], words: Vocabulary) -> list[Example]:
+    """One row `<s> entity relation choice </s>` for each choice: input_ids [5, 5]."""
+    rows = [
+        [
+            words.encode(["<s>", *record["question"]["stem"].split(), choice["text"], "</s>"])
+            for choice in record["question"]["choices"]
+        ]
+        for record in records
+    ]
+    return [
+        Example(record["id"], record["question"]["stem"], input_ids, LABELS.index(record["answerKey"]))
+        for record, input_ids in zip(records, torch.tensor(rows), strict=True)
+    ]

@@ -1,0 +1,116 @@
+"""protein-mini: ESM finds the motif that tells the class of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from smc_harness import hookimpl
+from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe, scope_presets
+
+if TYPE_CHECKING:
+    import torch
+
+    from smc_harness import Outcomes, Recipe, TaskContext
+
+EVALUATION_BATCH = 500
+"""Sequences scored at once."""
+
+
+@dataclass(frozen=True)
+class ProteinMiniParams(MiniParams):
+    """classes x motifs motifs of `motif_length` residues in sequences of `length` residues."""
+
+    steps: int = 800
+    classes: int = 4
+    motifs: int = 4
+    motif_length: int = 4
+    length: int = 16
+    train_sequences: int = 8000
+    test_sequences: int = 2000
+
+
+name = "protein-mini"
+training = "protein-mini"
+metric = "accuracy"
+unit = "fraction"
+chance = 0.25
+higher_is_better = True
+published = None
+model = "EsmForSequenceClassification, 2 layers of 48"
+dataset = "random sequences with one motif of their class"
+description = "classify sequences by a hidden motif, four classes (ESM, tiny)"
+params = ProteinMiniParams
+default = True
+
+
+@hookimpl
+def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
+    from smc_tasks.protein.data import sequences, tokenise
+
+    return {split: tokenise(split, records) for split, records in sequences(context.params).items()}
+
+
+@hookimpl
+def prepare_model(context: TaskContext) -> torch.nn.Module:
+    from transformers import EsmConfig, EsmForSequenceClassification
+
+    from smc_tasks.protein.data import VOCABULARY
+
+    params: ProteinMiniParams = context.params
+    config = EsmConfig(
+        vocab_size=len(VOCABULARY),
+        pad_token_id=1,
+        mask_token_id=None,
+        hidden_size=params.hidden_size,
+        num_hidden_layers=params.layers,
+        num_attention_heads=params.heads,
+        intermediate_size=params.feed_forward,
+        max_position_embeddings=params.length + 4,
+        position_embedding_type="rotary",
+        emb_layer_norm_before=False,
+        token_dropout=False,
+        initializer_range=INITIAL_STD,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        num_labels=params.classes,
+    )
+    return EsmForSequenceClassification(config)
+
+
+@hookimpl
+def prunable(model: torch.nn.Module) -> Mapping[str, Sequence[str]]:
+    # The contact head predicts protein structure; classification never calls it.
+    return scope_presets(
+        model,
+        backbone=r"\.encoder\.layer\.",
+        embeddings_and_head=r"\.embeddings\.|^classifier\.",
+        unused=r"\.contact_head\.|\.position_embeddings\.",
+    )
+
+
+@hookimpl
+def recipe(context: TaskContext) -> Recipe:
+    return mini_recipe(context)
+
+
+@hookimpl
+def collate(examples: list[Any]) -> dict[str, torch.Tensor]:
+    from smc_tasks._classification import stack
+
+    return stack(examples)
+
+
+@hookimpl
+def compute_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    from smc_tasks._classification import cross_entropy
+
+    return cross_entropy(model, batch)
+
+
+@hookimpl
+def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes:
+    from smc_tasks._classification import score_classes
+
+    return score_classes(model, split, context, EVALUATION_BATCH)

@@ -1,0 +1,138 @@
+"""translation-mini: mBART translates between two invented languages, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from smc_harness import hookimpl
+from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe, scope_presets
+
+if TYPE_CHECKING:
+    import torch
+
+    from smc_harness import Outcomes, Recipe, TaskContext
+
+EVALUATION_BATCH = 1000
+"""Sentences decoded at once: the number of decoding steps, not the batch, is what costs time."""
+
+LONGEST = 8
+"""Most tokens decoded, the end token included; the longest reference has six, so a model that rambles loses."""
+
+
+@dataclass(frozen=True)
+class TranslationMiniParams(MiniParams):
+    """Concepts by part of speech, and sentences in each split; every sentence is used in both directions."""
+
+    steps: int = 400
+    nouns: int = 110
+    adjectives: int = 70
+    verbs: int = 70
+    train_sentences: int = 4000
+    test_sentences: int = 1000
+
+
+name = "translation-mini"
+training = "translation-mini"
+metric = "BLEU"
+unit = "BLEU"
+chance = 0.0
+floor = 5.0
+higher_is_better = True
+published = None
+model = "MBartForConditionalGeneration, 2 + 2 layers of 48"
+dataset = "sentences of two invented languages over 250 concepts"
+description = "translate by a memorised dictionary and word order (mBART, tiny)"
+params = TranslationMiniParams
+default = True
+
+
+@hookimpl
+def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
+    from smc_tasks.translation.data import sentences, tokenise, vocabulary
+
+    words = vocabulary(context.params)
+    return {split: tokenise(split, records, words) for split, records in sentences(context.params).items()}
+
+
+@hookimpl
+def prepare_model(context: TaskContext) -> torch.nn.Module:
+    from transformers import MBartConfig, MBartForConditionalGeneration
+
+    from smc_tasks.translation.data import END, PAD, vocabulary
+
+    params: TranslationMiniParams = context.params
+    config = MBartConfig(
+        vocab_size=len(vocabulary(params)),
+        d_model=params.hidden_size,
+        encoder_layers=params.layers,
+        decoder_layers=params.layers,
+        encoder_attention_heads=params.heads,
+        decoder_attention_heads=params.heads,
+        encoder_ffn_dim=params.feed_forward,
+        decoder_ffn_dim=params.feed_forward,
+        max_position_embeddings=LONGEST,
+        init_std=INITIAL_STD,
+        dropout=0.0,
+        pad_token_id=PAD,
+        bos_token_id=0,
+        eos_token_id=END,
+        forced_eos_token_id=None,
+    )
+    return MBartForConditionalGeneration(config)
+
+
+@hookimpl
+def prunable(model: torch.nn.Module) -> Mapping[str, Sequence[str]]:
+    # One tensor is the embedding of encoder and decoder and the output layer; it is listed once, as model.shared.
+    return scope_presets(
+        model, backbone=r"coder\.layers\.", embeddings_and_head=r"\.shared\.|\.embed_tokens\.|\.embed_positions\.|lm_head"
+    )
+
+
+@hookimpl
+def recipe(context: TaskContext) -> Recipe:
+    return mini_recipe(context)
+
+
+@hookimpl
+def collate(examples: list[Any]) -> dict[str, torch.Tensor]:
+    from smc_tasks.translation.decoding import pad
+
+    return pad(examples)
+
+
+@hookimpl
+def compute_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    from smc_tasks.translation.decoding import sentence_loss
+
+    return sentence_loss(model, batch)
+
+
+@hookimpl
+def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes:
+    from smc_harness import Outcomes
+    from smc_tasks.translation.bleu import sentence_statistics
+    from smc_tasks.translation.data import vocabulary
+    from smc_tasks.translation.decoding import decode_greedily
+
+    words = vocabulary(context.params)
+    examples = context.data[split]
+    hypotheses = [
+        words.decode(row)
+        for batch in context.batches(split, EVALUATION_BATCH)
+        for row in decode_greedily(model, batch, LONGEST).tolist()
+    ]
+    return Outcomes(
+        values=sentence_statistics(hypotheses, [example.reference for example in examples]),
+        ids=[example.id for example in examples],
+        groups=[example.group for example in examples],
+    )
+
+
+@hookimpl
+def aggregate(outcomes: Outcomes) -> float:
+    from smc_tasks.translation.bleu import corpus_bleu
+
+    return corpus_bleu(outcomes.values)
