@@ -113,6 +113,8 @@ def read_levels(text: str) -> tuple[float, ...]:
         except ValueError:
             raise UsageError(f"--levels {text}: {word!r} is not a number; 0.2,0.36 or paper would work") from None
         if not 0.0 <= level < 1.0:
-            raise UsageError(f"--levels {text}: {word} is outside [0, 1); a share of the weights such as 0.5 would work")
+            raise UsageError(
+                f"--levels {text}: {word} is outside [0, 1); a share of the weights such as 0.5 would work"
+            )
         levels.add(level)
     return tuple(sorted(levels))

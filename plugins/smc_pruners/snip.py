@@ -46,6 +46,4 @@ def compute_scores(model: nn.Module, context: PrunerContext) -> Mapping[str, Ten
         for total, gradient in zip(totals, gradients, strict=True):
             if gradient is not None:
                 total.add_(gradient)
-    return {
-        name: (parameter.detach() * total).abs() for (name, parameter), total in zip(prunable, totals, strict=True)
-    }
+    return {name: (parameter.detach() * total).abs() for (name, parameter), total in zip(prunable, totals, strict=True)}

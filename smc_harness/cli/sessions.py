@@ -16,9 +16,7 @@ BUILT_IN = {"terminal": "smc_harness.report.terminal", "json": "smc_harness.repo
 """Our own reports are session plugins like any other; -p no:NAME removes one."""
 
 
-def load_session_plugins(
-    manager: pluggy.PluginManager, arguments: Sequence[str]
-) -> tuple[list[Plugin], list[Problem]]:
+def load_session_plugins(manager: pluggy.PluginManager, arguments: Sequence[str]) -> tuple[list[Plugin], list[Problem]]:
     """Register the session plugins. Returns those that workers must load as well, and the ones that are broken."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("-p", dest="plugins", action="append", default=[])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smc_harness.discovery.catalogue import Catalogue, Problem
@@ -42,6 +42,7 @@ class Choice:
         own = {variant.name: variant for variant in variants}
         if clash := sorted(own.keys() & known.keys()):
             raise UsageError(f"--variant {clash[0]}: there is a {kind} of that name; another name would work")
+        names: Iterable[str]
         if patterns:
             names = self._matching(kind, patterns, [*known, *own])
         else:
@@ -58,7 +59,9 @@ class Choice:
         for pattern in patterns:
             matches = {pattern} & set(names) or set(fnmatch.filter(names, pattern))
             if not matches:
-                broken = f" ({len(self.catalogue.problems)} plugins could not be loaded)" * bool(self.catalogue.problems)
+                broken = f" ({len(self.catalogue.problems)} plugins could not be loaded)" * bool(
+                    self.catalogue.problems
+                )
                 raise UsageError(f"no {kind} {pattern!r}{nearest(pattern, names)}{broken}")
             found |= matches
         return found

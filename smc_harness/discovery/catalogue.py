@@ -13,9 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from smc_harness.errors import HarnessError, PluginError, UsageError, one_line
 from smc_harness.discovery import rules
 from smc_harness.discovery.loading import Locator, import_module
+from smc_harness.errors import HarnessError, PluginError, UsageError, one_line
 
 GROUPS = {"pruner": "smc_harness.pruners", "task": "smc_harness.tasks", "session": "smc_harness.plugins"}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from smc_harness.errors import PluginError, one_line
 from smc_harness.discovery import parameters, rules
+from smc_harness.errors import PluginError, one_line
 from smc_harness.store.identity import digest, package_root, source_digest
 
 

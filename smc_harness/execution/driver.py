@@ -149,8 +149,8 @@ class Driver:
         """Settle every track, or stop early at `max_fail`. A KeyboardInterrupt passes through, nothing left running."""
         denses = list({id(track.dense): track.dense for track in self._tracks}.values())
         for dense in denses:
-            if (found := self.results.find([dense.key]).get(dense.key)) is not None:
-                self._accept_dense(dense, found)
+            if (measurement := self.results.find([dense.key]).get(dense.key)) is not None:
+                self._accept_dense(dense, measurement)
         for track in self._tracks:
             track.prepare()
             found = self.results.find(track.keys.values())
@@ -354,4 +354,3 @@ class Driver:
         self._failures += verdict in (Verdict.FAIL, Verdict.ERROR)
         if self.rules.max_fail is not None and self._failures >= self.rules.max_fail:
             self._stopped = True
-

@@ -137,5 +137,3 @@ class PrunerContext(Context):
     def blocks(self, model: torch.nn.Module) -> Sequence[torch.nn.Module]:
         """The model's blocks in forward order."""
         return self._talk().blocks(model)
-
-

@@ -26,16 +26,14 @@ def prunable(model: nn.Module) -> Mapping[str, Sequence[str]]:
 def blocks(model: nn.Module, context: TaskContext) -> Sequence[nn.Module]:
     from torch import nn
 
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList)]
     if not lists:
         raise PluginError(f"{context.name}: the model has no ModuleList; the task must implement blocks()")
-    return list(max(lists, key=len))
+    return max(lists, key=len)
 
 
 @hookimpl(trylast=True)
-def apply_mask(
-    scores: Mapping[str, Tensor] | None, level: float, context: PrunerContext
-) -> Mapping[str, Tensor]:
+def apply_mask(scores: Mapping[str, Tensor] | None, level: float, context: PrunerContext) -> Mapping[str, Tensor]:
     """Exact global selection; what is already pruned stays pruned."""
     from smc_harness.sparsity.select import select_global
 

@@ -41,9 +41,7 @@ def root(task: Plugin, options: RunOptions, seed: int) -> str:
     )
 
 
-def chain(
-    start: str, plan: Sequence[Stage], level: float | None, pruner: Plugin | None, scope: str
-) -> list[str]:
+def chain(start: str, plan: Sequence[Stage], level: float | None, pruner: Plugin | None, scope: str) -> list[str]:
     """One key a stage.
 
     A training without mask and schedule is the dense one: no pruner enters its key, so that all share it.

@@ -22,6 +22,7 @@ from smc_harness.lifecycle.conversation import Conversation
 from smc_harness.lifecycle.diagnosis import diagnose
 from smc_harness.lifecycle.options import RunOptions
 from smc_harness.lifecycle.plans import Prune, Rewind, Stage, Train
+from smc_harness.lifecycle.relay import implements
 from smc_harness.lifecycle.scoring import compute_scores
 from smc_harness.lifecycle.state import State
 from smc_harness.outcomes import Outcomes
@@ -150,7 +151,9 @@ class Trajectory:
                 case Rewind():
                     after = self._rewind(stage, now, key)
                 case _:
-                    raise PluginError(f"{self.talk.pruner.name}: {stage!r} in a plan; Train, Prune or Rewind would work")
+                    raise PluginError(
+                        f"{self.talk.pruner.name}: {stage!r} in a plan; Train, Prune or Rewind would work"
+                    )
         except Exception as error:
             self._failures[key] = error.with_traceback(None)
             raise
@@ -202,9 +205,7 @@ class Trajectory:
         packed = training.run(start, stage.until, before.optimizer)
         self._steps += round(stage.until * recipe.steps) - round(start * recipe.steps)
         done = stage.until >= 1.0
-        return State(
-            key, training.mask, stage.until, turn + 1 if done else turn, dict(self.talk.pruner.state), packed
-        )
+        return State(key, training.mask, stage.until, turn + 1 if done else turn, dict(self.talk.pruner.state), packed)
 
     def _prune(self, level: float, before: State, key: str) -> State:
         pruner = self.talk.pruner

@@ -17,7 +17,6 @@ from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from smc_harness.cells import CellResult
-    from smc_harness.config import Config
     from smc_harness.session import Session
 
 SCHEMA = 1
@@ -99,6 +98,6 @@ def write(target: str, value: dict[str, Any]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise UsageError(f"--json {target}: {error.strerror or error}") from error

@@ -23,9 +23,7 @@ def resolve(presets: Mapping[str, Sequence[str]], scope: str, model: nn.Module, 
     is tied to one already listed.
     """
     if scope not in presets:
-        raise UsageError(
-            f"--scope {scope!r}: {task} has {', '.join(map(repr, presets))}{nearest(scope, presets)}"
-        )
+        raise UsageError(f"--scope {scope!r}: {task} has {', '.join(map(repr, presets))}{nearest(scope, presets)}")
     parameters = dict(model.named_parameters(remove_duplicate=False))
     seen: dict[int, str] = {}
     for name in presets[scope]:

@@ -37,7 +37,7 @@ def select_global(scores: Mapping[str, Tensor], level: float) -> dict[str, Tenso
         return {name: torch.ones_like(tensor, dtype=torch.bool) for name, tensor in scores.items()}
     joined = torch.cat(flat)
     keep = _keep_highest(joined, count)
-    pieces = keep.split([piece.numel() for piece in flat])
+    pieces = torch.split(keep, [piece.numel() for piece in flat])
     return {
         name: piece.view(tensor.shape).to(tensor.device)
         for (name, tensor), piece in zip(scores.items(), pieces, strict=True)

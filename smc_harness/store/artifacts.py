@@ -37,7 +37,7 @@ class Artifacts:
             save_file(contiguous, partial, metadata={"note": json.dumps(note or {})})
             with partial.open("rb") as stream:
                 os.fsync(stream.fileno())
-            os.replace(partial, path)
+            partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -46,7 +46,7 @@ class Artifacts:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(self.path(key), framework="pt") as stream:  # type: ignore[no-untyped-call]
+            with safe_open(self.path(key), framework="pt") as stream:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
                 note = json.loads((stream.metadata() or {}).get("note", "{}"))
         except (OSError, SafetensorError, ValueError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +14,9 @@ _README = """\
 Results (results.sqlite) and trained states (artifacts/) of smc-harness runs, keyed by content. Nothing here needs to be
 kept: `smc-harness --cache-clear` empties it, and a run computes again what is missing. Do not commit it.
 """
-_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache folder of smc-harness; see https://bford.info/cachedir/\n"
+_TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n# A cache folder of smc-harness; see https://bford.info/cachedir/\n"
+)
 
 
 def prepare(folder: Path) -> Path:
@@ -38,14 +39,15 @@ def prepare(folder: Path) -> Path:
         (built / "artifacts").mkdir()
         (built / "logs").mkdir()
         try:
-            os.replace(built, folder)
+            built.replace(folder)
         except OSError:
             # another process was first: its folder is as good
             shutil.rmtree(built)
             if not (folder / "CACHEDIR.TAG").is_file():
                 raise
     except OSError as error:
-        raise UsageError(f"--store {folder}: {error.strerror or error}; a folder that can be written would work") from error
+        reason = error.strerror or error
+        raise UsageError(f"--store {folder}: {reason}; a folder that can be written would work") from error
     return folder
 
 

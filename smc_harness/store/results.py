@@ -82,9 +82,7 @@ class Results:
 
     def begin_session(self, command: str) -> int:
         with self._transaction() as connection:
-            cursor = connection.execute(
-                "INSERT INTO sessions (started, command) VALUES (?, ?)", (time.time(), command)
-            )
+            cursor = connection.execute("INSERT INTO sessions (started, command) VALUES (?, ?)", (time.time(), command))
             return int(cursor.lastrowid or 0)
 
     def settle(self, session: int, results: Iterable[tuple[CellResult, str | None]]) -> None:

@@ -22,7 +22,7 @@ def mask_state(optimizer: Optimizer, masks: Sequence[tuple[nn.Parameter, Tensor]
                 value.mul_(mask)
 
 
-def pack(optimizer: Optimizer, names: Mapping[nn.Parameter, str]) -> dict[str, Tensor]:
+def pack(optimizer: Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
     """{"parameter name/state name": tensor}, for a training that stops half-way."""
     packed = {}
     for parameter, state in optimizer.state.items():
@@ -32,7 +32,7 @@ def pack(optimizer: Optimizer, names: Mapping[nn.Parameter, str]) -> dict[str, T
     return packed
 
 
-def unpack(optimizer: Optimizer, packed: Mapping[str, Tensor], names: Mapping[nn.Parameter, str]) -> None:
+def unpack(optimizer: Optimizer, packed: Mapping[str, Tensor], names: Mapping[Tensor, str]) -> None:
     """Give the optimiser the state that `pack` took from its like."""
     parameters = {name: parameter for parameter, name in names.items()}
     for key, tensor in packed.items():

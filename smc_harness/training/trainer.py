@@ -35,7 +35,7 @@ class Enforcer:
 
     @classmethod
     def of(cls, mask: Mask, prunable: masks.Prunable) -> Enforcer:
-        parameters = [parameter for _, parameter in prunable]
+        parameters: list[Tensor] = [parameter for _, parameter in prunable]
         return cls(mask, parameters, [mask[name].to(parameter.dtype) for name, parameter in prunable])
 
     def mask_gradients(self) -> None:
@@ -80,7 +80,7 @@ class Training:
         self.progress = progress
         self.level = 0.0
         self.prunable = conversation.prunable(model)
-        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         groups = recipe.parameter_groups(model) if recipe.parameter_groups else None
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = recipe.optimizer(groups if groups is not None else [{"params": trainable}])
@@ -211,4 +211,3 @@ class Training:
         self.model.load_state_dict(weights)
         if mask is not None:
             self._enforce(mask)
-
