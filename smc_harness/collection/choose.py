@@ -34,8 +34,9 @@ class Choice:
     def choose(self, kind: str, patterns: Sequence[str], variants: Sequence[Variant] = ()) -> list[Plugin]:
         """Plugins of a kind, sorted by name.
 
-        patterns: exact names or globs over collected and installed plugins and variants. Empty: the collected ones, or
-        where there are none the installed ones, less those that want to be named (`default = False`), and every variant.
+        patterns: exact names or globs over collected and installed plugins and variants. Empty: the collected ones,
+        or where there are none the installed ones, less those that want to be named (`default = False`), and every
+        variant.
         Raises UsageError for a pattern that matches nothing.
         """
         known = self.catalogue.known(kind)

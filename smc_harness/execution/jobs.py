@@ -45,7 +45,7 @@ class Job:
     levels: tuple[float, ...] = ()
     known: Mapping[float, Verdict] = field(default_factory=dict)
     dense: float = 0.0
-    rule: Tolerance = Tolerance()
+    rule: Tolerance = field(default_factory=Tolerance)
     search: str = "until-fail"
 
 

@@ -11,7 +11,7 @@ import torch
 from smc_harness.cells import Verdict
 from smc_harness.errors import one_line
 from smc_harness.execution.jobs import Emit, Failed, Finished, Job, Measured, Progress, Started
-from smc_harness.lifecycle.trajectory import Inapplicable, Trajectory
+from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.verdict.search import next_level
 
@@ -52,7 +52,7 @@ def _attempt(
             trajectory = _trajectory(job, emit)
         measurement = trajectory.measure(level)
     except Exception as error:
-        skipped = isinstance(error, Inapplicable)
+        skipped = isinstance(error, InapplicableError)
         emit(Failed(level, one_line(error), "" if skipped else traceback.format_exc(), skipped=skipped))
         return None, trajectory
     emit(Measured(level, measurement))

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -101,20 +102,17 @@ class ProcessExecutor:
         self._idle.clear()
 
 
-class _quiet_main:
-    """Keeps multiprocessing from importing the driver's main module again in the worker, which needs none of it."""
-
-    def __enter__(self) -> None:
-        main = sys.modules["__main__"]
-        self.saved = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
-        for name in self.saved:
-            setattr(main, name, None)
-        if "__file__" in self.saved:
-            del main.__file__
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self.saved.items():
-            setattr(sys.modules["__main__"], name, value)
+@contextmanager
+def _quiet_main() -> Iterator[None]:
+    """Keep multiprocessing from importing the driver's main module again in the worker, which needs none of it."""
+    main = sys.modules["__main__"]
+    saved = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    main.__spec__ = None
+    main.__dict__.pop("__file__", None)
+    try:
+        yield
+    finally:
+        main.__dict__.update(saved)
 
 
 def _work(pipe: Connection, log: str) -> None:

@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 """(what is being done, step, of)"""
 
 
-class Inapplicable(PluginError):
+class InapplicableError(PluginError):
     """The pruner says that it cannot prune what is in this scope: a reason to skip, not an error."""
 
 
@@ -289,7 +289,7 @@ class Trajectory:
         self.artifacts.save(key, {"values": outcomes.values}, note)
 
     def _check_applicable(self) -> None:
-        """Raise Inapplicable if the pruner can prune linear layers only and the scope has other tensors."""
+        """Raise InapplicableError if the pruner can prune linear layers only and the scope has other tensors."""
         plugin = self.talk.pruner_plugin
         if plugin is None or plugin.declared("prunes", "all") != "linear":
             return
@@ -298,6 +298,6 @@ class Trajectory:
         assert self._model is not None
         names = [name for name, _ in self.talk.prunable(self._model)]
         if others := not_linear(self._model, names):
-            raise Inapplicable(
+            raise InapplicableError(
                 f"{plugin.name} prunes linear layers only; scope {self.talk.options.scope!r} also has {others[0]!r}"
             )

@@ -49,7 +49,7 @@ def to_object(session: Session, results: Sequence[CellResult]) -> dict[str, Any]
 def _session(session: Session) -> dict[str, Any]:
     from importlib.metadata import version
 
-    options = {name: value for name, value in sorted(vars(session.config.options).items())}
+    options = dict(sorted(vars(session.config.options).items()))
     return {
         "id": session.number,
         "versions": {

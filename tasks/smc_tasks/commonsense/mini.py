@@ -24,8 +24,8 @@ class CommonsenseMiniParams(MiniParams):
 
     entities: int = 80
     relations: int = 5
-    values: int = 60
-    train_draws: int = 20
+    values: int = 40
+    train_draws: int = 40
     test_draws: int = 5
 
 

@@ -1,0 +1,26 @@
+# Two commands set up everything themselves, in .venv: `make mini` does the main job, `make test` passes the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: mini test slow lint
+
+mini: $(VENV)/.ready
+	$(BIN)/smc-harness --collect plugins/
+
+test: $(VENV)/.ready
+	$(BIN)/pytest -m "not slow"
+
+slow: $(VENV)/.ready
+	$(BIN)/pytest -m slow
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@

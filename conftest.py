@@ -1,0 +1,154 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent
+
+TOY_TASK = '''
+"""Two well separated clouds; a two-layer perceptron; trained in a second or less."""
+from smc_harness import Outcomes, Recipe, hookimpl
+
+name = "toy"
+training = "toy"
+metric, unit, chance, higher_is_better = "accuracy", "fraction", 0.5, True
+default = True
+
+@hookimpl
+def prepare_data(context):
+    import torch
+    draw = torch.Generator().manual_seed(7)
+    features = torch.randn(480, 6, generator=draw)
+    labels = (features[:, 0] * features[:, 1] > 0).long()
+    rows = [(x, int(y)) for x, y in zip(features, labels)]
+    return {"train": rows[:320], "test": rows[320:]}
+
+@hookimpl
+def prepare_model(context):
+    from torch import nn
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 2))
+
+@hookimpl
+def recipe(context):
+    import torch
+    steps = 20 if context.retraining else 60
+    return Recipe(steps=steps, batch_size=32, optimizer=lambda groups: torch.optim.AdamW(groups, lr=0.02))
+
+@hookimpl
+def collate(examples, context):
+    import torch
+    return {"x": torch.stack([x for x, _ in examples]), "y": torch.tensor([y for _, y in examples])}
+
+@hookimpl
+def compute_loss(model, batch, context):
+    from torch.nn.functional import cross_entropy
+    return cross_entropy(model(batch["x"]), batch["y"])
+
+@hookimpl
+def evaluate(model, split, context):
+    import torch
+    predicted, right = [], []
+    for batch in context.batches(split, 64):
+        guess = model(batch["x"]).argmax(1)
+        predicted.append(guess)
+        right.append((guess == batch["y"]).float())
+    return Outcomes(torch.cat(right), predictions=torch.cat(predicted))
+'''
+
+PRUNER = '''
+from smc_harness import hookimpl
+
+name = {name!r}
+phase = {phase!r}
+
+@hookimpl
+def compute_scores(model, context):
+    return {{n: p.detach().abs() for n, p in context.prunable(model)}}
+'''
+
+
+@dataclass
+class Ran:
+    """One run of the command line. report: what --json wrote, if asked for."""
+
+    code: int
+    out: str
+    err: str
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def cells(self) -> dict[str, dict[str, Any]]:
+        return {cell["id"]: cell for cell in self.report["cells"]}
+
+
+@dataclass
+class Workshop:
+    """A folder in which a test writes plugins and runs the command line."""
+
+    folder: Path
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def toy(self) -> Path:
+        """The task `toy`, in plugins/toy.py."""
+        return self.write("plugins/toy.py", TOY_TASK)
+
+    def pruner(self, name: str, phase: str = "after") -> Path:
+        """A magnitude pruner of that name, in plugins/."""
+        return self.write(f"plugins/{name.replace('-', '_')}.py", PRUNER.format(name=name, phase=phase))
+
+    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Ran:
+        """Run `smc-harness` here, in a process of its own, with `--json` to a file."""
+        target = self.folder / "report.json"
+        target.unlink(missing_ok=True)
+        words = [sys.executable, "-m", "smc_harness", *arguments, "--json", str(target)]
+        done = subprocess.run(
+            words, cwd=self.folder, capture_output=True, text=True, env=os.environ | (environment or {}), timeout=240
+        )
+        report = json.loads(target.read_text()) if target.exists() else {}
+        return Ran(done.returncode, done.stdout, done.stderr, report)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Ran]]:
+    """The command line in this process, in an empty folder: quick, for what ends before a worker starts."""
+    from smc_harness.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SMC_HARNESS_ADDOPTS", raising=False)
+    before = set(sys.modules), list(sys.path)
+
+    def run(*arguments: str) -> Ran:
+        try:
+            code = main(list(arguments))
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Ran(int(code), captured.out, captured.err)
+
+    yield run
+    for name in set(sys.modules) - before[0]:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+    sys.path[:] = before[1]
