@@ -14,68 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.toys import PRUNER, TOY_TASK
+
 ROOT = Path(__file__).parent
-
-TOY_TASK = '''
-"""Two well separated clouds; a two-layer perceptron; trained in a second or less."""
-from smc_harness import Outcomes, Recipe, hookimpl
-
-name = "toy"
-training = "toy"
-metric, unit, chance, higher_is_better = "accuracy", "fraction", 0.5, True
-default = True
-
-@hookimpl
-def prepare_data(context):
-    import torch
-    draw = torch.Generator().manual_seed(7)
-    features = torch.randn(480, 6, generator=draw)
-    labels = (features[:, 0] * features[:, 1] > 0).long()
-    rows = [(x, int(y)) for x, y in zip(features, labels)]
-    return {"train": rows[:320], "test": rows[320:]}
-
-@hookimpl
-def prepare_model(context):
-    from torch import nn
-    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 2))
-
-@hookimpl
-def recipe(context):
-    import torch
-    steps = 20 if context.retraining else 60
-    return Recipe(steps=steps, batch_size=32, optimizer=lambda groups: torch.optim.AdamW(groups, lr=0.02))
-
-@hookimpl
-def collate(examples, context):
-    import torch
-    return {"x": torch.stack([x for x, _ in examples]), "y": torch.tensor([y for _, y in examples])}
-
-@hookimpl
-def compute_loss(model, batch, context):
-    from torch.nn.functional import cross_entropy
-    return cross_entropy(model(batch["x"]), batch["y"])
-
-@hookimpl
-def evaluate(model, split, context):
-    import torch
-    predicted, right = [], []
-    for batch in context.batches(split, 64):
-        guess = model(batch["x"]).argmax(1)
-        predicted.append(guess)
-        right.append((guess == batch["y"]).float())
-    return Outcomes(torch.cat(right), predictions=torch.cat(predicted))
-'''
-
-PRUNER = '''
-from smc_harness import hookimpl
-
-name = {name!r}
-phase = {phase!r}
-
-@hookimpl
-def compute_scores(model, context):
-    return {{n: p.detach().abs() for n, p in context.prunable(model)}}
-'''
 
 
 @dataclass

@@ -51,7 +51,7 @@ def _attempt(
         if trajectory is None:
             trajectory = _trajectory(job, emit)
         measurement = trajectory.measure(level)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         skipped = isinstance(error, InapplicableError)
         emit(Failed(level, one_line(error), "" if skipped else traceback.format_exc(), skipped=skipped))
         return None, trajectory

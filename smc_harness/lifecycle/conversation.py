@@ -57,6 +57,7 @@ class Conversation:
             **common,  # type: ignore[arg-type]
         )
         self.hook = relay(task, pruner, listeners)
+        self._data: Mapping[str, Sequence[Any]] | None = None
         self._names: list[str] | None = None
         self._batch_size: int | None = None
 
@@ -64,7 +65,9 @@ class Conversation:
 
     @property
     def data(self) -> Mapping[str, Sequence[Any]]:
-        key = (self.task_plugin.identity, self.task.seed, self.options.data_identity())
+        if self._data is not None:
+            return self._data
+        key = (self.task_plugin.identity, self.task.session_seed, self.task.seed, self.options.data_identity())
         if key not in _splits:
             with self.seeded(self.task, "data"):
                 given = self._required("prepare_data", self.hook.prepare_data(context=self.task))
@@ -76,7 +79,8 @@ class Conversation:
             while len(_splits) > _SPLITS_KEPT:
                 _splits.popitem(last=False)
         _splits.move_to_end(key)
-        return _splits[key]
+        self._data = _splits[key]
+        return self._data
 
     def build_model(self) -> nn.Module:
         """The model with its start weights, on the device."""

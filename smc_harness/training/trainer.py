@@ -126,7 +126,7 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.conversation.loss(self.model, batch)
         if not torch.isfinite(loss):
-            raise PluginError(f"{self.conversation.task.name}: the training loss is {float(loss)} at step {step}")
+            raise PluginError(f"{self.conversation.task.name}: the training loss is {loss.item()} at step {step}")
         loss.backward()  # type: ignore[no-untyped-call]
         if self.follow_mask:
             self._update_mask(step)
@@ -145,7 +145,7 @@ class Training:
             self.enforcer.mask_weights()
         selection = self.recipe.selection
         if selection is not None and ((step + 1) % selection.every == 0 or step + 1 == total):
-            self._consider(step + 1, selection.split)
+            self._consider(selection.split)
 
     def _batches(self, first: int) -> Iterator[list[int]]:
         """Index lists from step `first` on; every epoch has an order of its own."""
@@ -195,9 +195,9 @@ class Training:
 
     # -- selection ----------------------------------------------------------------------------------------------
 
-    def _consider(self, step: int, split: str) -> None:
+    def _consider(self, split: str) -> None:
         """Score the model; keep it if it is the best so far. Weights that are not at their final level do not count."""
-        if self.schedule is not None and self.schedule(step / self.recipe.steps) < self.schedule(1.0):
+        if self.schedule is not None and self.level < self.schedule(1.0):
             return
         _, value = self.conversation.evaluate(self.model, split)
         better = self.conversation.task_plugin.declared("higher_is_better", True)

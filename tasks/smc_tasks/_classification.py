@@ -42,7 +42,10 @@ def score_classes(model: torch.nn.Module, split: str, context: TaskContext, size
     """1.0 for each example whose most probable class is the right one, else 0.0; `size` examples at a time."""
     examples: list[Example] = list(context.data[split])
     predicted = torch.cat(
-        [require_finite(model(input_ids=batch["input_ids"]).logits).argmax(-1) for batch in context.batches(split, size)]
+        [
+            require_finite(model(input_ids=batch["input_ids"]).logits).argmax(-1)
+            for batch in context.batches(split, size)
+        ]
     ).cpu()
     labels = torch.tensor([example.label for example in examples])
     return Outcomes(

@@ -1,4 +1,4 @@
-"""What the mini tasks on transformer models share: their training recipe and their scope presets.
+"""What the mini tasks share: their parameters, their training recipe and their scope presets.
 
 The settings were measured, not chosen by taste. Dropout is off and weights start at a standard deviation near
 1/sqrt(hidden size), since with the usual 0.02 a model this narrow learns nothing in the few hundred steps it has.
@@ -8,8 +8,10 @@ Retraining restarts at a quarter of the learning rate: higher, and a model that 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
+
+from smc_harness.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MiniParams:
-    """Parameters of every mini task.
+    """Parameters of every mini task on a transformer.
 
     data_seed: decides the data; the run's seeds decide weights and order, so that all seeds see the same data.
     steps, batch_size, learning_rate: of a training from start weights; the learning rate is the peak.
@@ -39,16 +41,28 @@ class MiniParams:
     heads: int = 4
     feed_forward: int = 96
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that no model, no data or no training can have."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "data_seed" and not value > 0:
+                raise UsageError(f"{field.name}={value}: expected a number above 0")
+        if self.hidden_size % self.heads:
+            raise UsageError(f"hidden_size={self.hidden_size}: expected a multiple of heads={self.heads}")
+
 
 INITIAL_STD = 0.1
 """Standard deviation of the start weights of every mini transformer."""
 
 
 def mini_recipe(context: TaskContext) -> Recipe:
-    """AdamW with a short warm-up and a linear decay to zero; shorter and gentler when retraining."""
+    """AdamW with a short warm-up and a linear decay to zero; shorter and gentler when retraining.
+
+    context.params: anything with the training parameters of `MiniParams`.
+    """
     from smc_harness.training.recipe import LinearWarmup, Recipe
 
-    params: MiniParams = context.params
+    params = context.params
     steps, learning_rate = params.steps, params.learning_rate
     if context.retraining:
         steps = max(1, round(steps * params.retrain_fraction))
@@ -59,9 +73,7 @@ def mini_recipe(context: TaskContext) -> Recipe:
 
         return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
-    return Recipe(
-        steps=steps, batch_size=params.batch_size, optimizer=optimizer, schedule=LinearWarmup(0.05), clip=1.0
-    )
+    return Recipe(steps=steps, batch_size=params.batch_size, optimizer=optimizer, schedule=LinearWarmup(0.05), clip=1.0)
 
 
 def scope_presets(

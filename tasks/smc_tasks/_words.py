@@ -5,12 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
+from smc_harness.errors import UsageError
+
 CONSONANTS = "bdfgklmnprstvz"
 VOWELS = "aeiou"
+MOST_WORDS = 100_000
+"""Far fewer than there are, so that drawing until a word is new stays quick."""
 
 
 def invented_words(count: int, chance: random.Random, taken: Iterable[str] = ()) -> list[str]:
     """`count` distinct words of two or three syllables ("bako", "mitelu"), none of them in `taken`."""
+    if count > MOST_WORDS:
+        raise UsageError(f"{count} words asked for: expected at most {MOST_WORDS}")
     used = set(taken)
     words: list[str] = []
     while len(words) < count:

@@ -32,8 +32,8 @@ class ArithmeticMiniParams:
     data_seed: int = 0
     train: int = 8000
     test: int = 2000
-    verbs: int = 60
-    units: int = 12
+    verbs: int = 120
+    units: int = 24
     nouns: int = 60
     hidden: int = 32
     embedding: int = 32

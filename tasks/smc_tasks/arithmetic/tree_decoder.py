@@ -78,6 +78,12 @@ class TreeDecoder(nn.Module):
         self.right_goal = nn.Linear(2 * hidden, 2 * hidden)
         self.merge = nn.Linear(3 * hidden, 2 * hidden)
         self.dropout = dropout
+        # With torch's default, a third of this, goals fade from level to level and deep operands are learned late.
+        for layer in (self.split, self.left_goal, self.right_goal, self.merge):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="tanh")
+        for part in (self.attention, self.score):
+            nn.init.kaiming_uniform_(part.query.weight, nonlinearity="tanh")
+            nn.init.kaiming_uniform_(part.key.weight, nonlinearity="tanh")
 
     def encode(self, memory: Tensor, root: Tensor, batch: Batch) -> Encoding:
         """What does not change while decoding. memory [B, T, H], root [B, H]."""

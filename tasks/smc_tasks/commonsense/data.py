@@ -44,35 +44,38 @@ def invent_world(params: CommonsenseMiniParams) -> World:
 def questions(params: CommonsenseMiniParams) -> dict[str, list[dict[str, Any]]]:
     """{"train": records, "test": records} in CommonsenseQA's schema.
 
-    Both splits ask every fact; a test question never offers the same five choices as a train question of its fact.
+    Both splits ask every fact, one draw of distractors after the other, so that the first questions of a split cover
+    all facts. No two questions about a fact, of whichever split, offer the same five choices.
     """
     world = invent_world(params)
     chance = random.Random(f"commonsense-mini questions {params.data_seed}")
+    offered: set[tuple[str, frozenset[str]]] = set()
     splits: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
-    for number, ((entity, relation), answer) in enumerate(world.facts.items()):
-        others = [value for value in world.values if value != answer]
-        drawn: set[frozenset[str]] = set()
-        for split, draws in (("train", params.train_draws), ("test", params.test_draws)):
-            for draw in range(draws):
-                distractors = chance.sample(others, len(LABELS) - 1)
-                while frozenset(distractors) in drawn:
-                    distractors = chance.sample(others, len(LABELS) - 1)
-                drawn.add(frozenset(distractors))
-                choices = chance.sample([answer, *distractors], len(LABELS))
+    for split, draws in (("train", params.train_draws), ("test", params.test_draws)):
+        for draw in range(draws):
+            for number, ((entity, relation), answer) in enumerate(world.facts.items()):
+                stem = f"{entity} {relation}"
+                choices = _choices(answer, world.values, chance)
+                while (stem, frozenset(choices)) in offered:
+                    choices = _choices(answer, world.values, chance)
+                offered.add((stem, frozenset(choices)))
+                labelled = [{"label": label, "text": text} for label, text in zip(LABELS, choices, strict=True)]
                 splits[split].append(
                     {
                         "id": f"{split}-fact{number}-{draw}",
-                        "question": {
-                            "stem": f"{entity} {relation}",
-                            "question_concept": entity,
-                            "choices": [
-                                {"label": label, "text": text} for label, text in zip(LABELS, choices, strict=True)
-                            ],
-                        },
+                        "question": {"stem": stem, "question_concept": entity, "choices": labelled},
                         "answerKey": LABELS[choices.index(answer)],
                     }
                 )
     return splits
+
+
+def _choices(answer: str, values: list[str], chance: random.Random) -> list[str]:
+    """The answer and four other values, in random order."""
+    drawn = chance.sample(values, len(LABELS))
+    if answer not in drawn:
+        drawn[chance.randrange(len(LABELS))] = answer
+    return drawn
 
 
 def vocabulary(params: CommonsenseMiniParams) -> Vocabulary:
@@ -83,13 +86,12 @@ def vocabulary(params: CommonsenseMiniParams) -> Vocabulary:
 
 def tokenise(records: list[dict[str, Any]], words: Vocabulary) -> list[Example]:
     """One row `<s> entity relation choice </s>` for each choice: input_ids [5, 5]."""
-    rows = [
-        [
-            words.encode(["<s>", *record["question"]["stem"].split(), choice["text"], "</s>"])
-            for choice in record["question"]["choices"]
-        ]
-        for record in records
-    ]
+    end = words.ids["</s>"]
+    rows = []
+    for record in records:
+        question = record["question"]
+        start = words.encode(["<s>", *question["stem"].split()])
+        rows.append([[*start, words.ids[choice["text"]], end] for choice in question["choices"]])
     return [
         Example(record["id"], record["question"]["stem"], input_ids, LABELS.index(record["answerKey"]))
         for record, input_ids in zip(records, torch.tensor(rows), strict=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 from smc_harness import hookimpl
+from smc_harness.errors import UsageError
 from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe, scope_presets
 
 if TYPE_CHECKING:
@@ -20,13 +22,19 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True)
 class CommonsenseMiniParams(MiniParams):
-    """entities x relations facts over `values` values; questions drawn for each fact in each split."""
+    """Entities x relations facts, each with one of `values` values; questions about each fact in each split."""
 
     entities: int = 80
     relations: int = 5
     values: int = 40
     train_draws: int = 40
     test_draws: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        draws, possible = self.train_draws + self.test_draws, comb(self.values - 1, 4)
+        if possible < 2 * draws:  # half of them must be left, or drawing a new one takes long
+            raise UsageError(f"values={self.values}: {draws} different questions about a fact need more values")
 
 
 name = "commonsense-mini"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from smc_harness import hookimpl
+from smc_harness.errors import UsageError
 from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe, scope_presets
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True)
 class ProteinMiniParams(MiniParams):
-    """classes x motifs motifs of `motif_length` residues in sequences of `length` residues."""
+    """`motifs` motifs of `motif_length` residues for each class, in sequences of `length` residues."""
 
     steps: int = 800
     classes: int = 4
@@ -29,6 +30,17 @@ class ProteinMiniParams(MiniParams):
     length: int = 16
     train_sequences: int = 8000
     test_sequences: int = 2000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.classes < 2 or self.classes * self.motifs * self.length > 20**self.motif_length:
+            raise UsageError(
+                f"classes={self.classes}, motifs={self.motifs}, motif_length={self.motif_length}: expected two classes "
+                "or more, and motifs so rare that a random sequence seldom has one"
+            )
+        around = self.length - self.motif_length
+        if around < 0 or self.motifs * 20**around < self.train_sequences + self.test_sequences:
+            raise UsageError(f"length={self.length}: too short for that many different sequences")
 
 
 name = "protein-mini"
@@ -74,8 +86,8 @@ def prepare_model(context: TaskContext) -> torch.nn.Module:
         initializer_range=INITIAL_STD,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        num_labels=params.classes,
     )
+    config.num_labels = params.classes
     return EsmForSequenceClassification(config)
 
 

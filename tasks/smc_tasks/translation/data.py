@@ -7,7 +7,7 @@ second "noun adjective noun adjective verb". Schema: {"translation": {language: 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -96,7 +96,7 @@ def vocabulary(params: TranslationMiniParams) -> Vocabulary:
     return Vocabulary(SPECIALS, [pair[side] for side in range(len(LANGUAGES)) for pair in pairs])
 
 
-def tokenise(split: str, records: list[dict[str, dict[str, Any]]], words: Vocabulary) -> list[Example]:
+def tokenise(split: str, records: list[dict[str, dict[str, str]]], words: Vocabulary) -> list[Example]:
     """Both directions of every sentence, one after the other."""
     examples = []
     for number, record in enumerate(records):

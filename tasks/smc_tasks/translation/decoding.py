@@ -51,7 +51,8 @@ def decode_greedily(model: Any, batch: dict[str, torch.Tensor], longest: int) ->
     encoded = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
     token = batch["decoder_input_ids"][:, :1]
     ended = torch.zeros_like(token, dtype=torch.bool)
-    cache, tokens = None, []
+    cache = None
+    tokens: list[torch.Tensor] = []
     while len(tokens) < longest and not bool(ended.all()):
         output = model(
             encoder_outputs=encoded,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from smc_harness import hookimpl
+from smc_harness.errors import UsageError
 from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe, scope_presets
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class TranslationMiniParams(MiniParams):
     verbs: int = 70
     train_sentences: int = 4000
     test_sentences: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nouns**2 * self.verbs < self.train_sentences + self.test_sentences:
+            raise UsageError(f"nouns={self.nouns}, verbs={self.verbs}: too few for that many different sentences")
 
 
 name = "translation-mini"
@@ -87,7 +93,9 @@ def prepare_model(context: TaskContext) -> torch.nn.Module:
 def prunable(model: torch.nn.Module) -> Mapping[str, Sequence[str]]:
     # One tensor is the embedding of encoder and decoder and the output layer; it is listed once, as model.shared.
     return scope_presets(
-        model, backbone=r"coder\.layers\.", embeddings_and_head=r"\.shared\.|\.embed_tokens\.|\.embed_positions\.|lm_head"
+        model,
+        backbone=r"coder\.layers\.",
+        embeddings_and_head=r"\.shared\.|\.embed_tokens\.|\.embed_positions\.|lm_head",
     )
 
 

@@ -1,0 +1,153 @@
+"""Real worker processes, real deaths."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Workshop
+
+BROKEN = """
+import os, sys
+from smc_harness import hookimpl
+name, phase = "broken", "after"
+
+@hookimpl
+def compute_scores(model, context):
+    print("last words", file=sys.stderr, flush=True)
+    {deed}
+"""
+
+
+def values(ran) -> dict[str, tuple]:
+    keep = ("verdict", "value", "realised", "dense", "n")
+    return {cell["id"]: tuple(cell[name] for name in keep) for cell in ran.report["cells"]}
+
+
+@pytest.fixture
+def toys(workshop: Workshop) -> Workshop:
+    workshop.toy()
+    workshop.pruner("magnitude-toy", "after")
+    workshop.pruner("iterative-toy", "iterative")
+    return workshop
+
+
+def test_workers_serial_and_thread_settings_give_the_same_values(toys: Workshop) -> None:
+    run = ("--collect", "plugins", "--levels", "0.2,0.5,0.8", "--search", "grid")
+    reference = toys.run(*run, "-n", "0", "--store", "a")
+    assert reference.code == 0
+    for n, threads in (("1", "1"), ("2", "2"), ("2", "")):
+        environment = {"OMP_NUM_THREADS": threads} if threads else {}
+        if not threads:
+            os.environ.pop("OMP_NUM_THREADS", None)
+        assert values(toys.run(*run, "-n", n, "--store", f"{n}-{threads}", environment=environment)) == values(
+            reference
+        )
+
+
+def test_a_subset_gives_the_same_values(toys: Workshop) -> None:
+    run = ("--collect", "plugins", "--levels", "0.2,0.5", "--search", "grid", "-n", "0")
+    whole = values(toys.run(*run, "--store", "a"))
+    part = values(toys.run(*run, "--store", "b", "-k", "iterative and 0.5"))
+    assert len(part) == 1
+    assert part.items() <= whole.items()
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("os._exit(3)", "the worker process ended with exit code 3"),
+        ("os.kill(os.getpid(), 11)", "the worker process was ended by SIGSEGV"),
+        ("raise SystemExit('bye')", "SystemExit: bye"),
+        ("raise MemoryError('too much')", "MemoryError: too much"),
+    ],
+)
+def test_a_pruner_that_takes_its_worker_down_costs_its_own_cells(toys: Workshop, deed: str, reason: str) -> None:
+    toys.write("plugins/broken.py", BROKEN.format(deed=deed))
+    ran = toys.run("--collect", "plugins", "--levels", "0.2,0.5", "-n", "2", "--debug")
+    assert ran.code == 6
+    cells = ran.cells()
+    for level in ("0.2", "0.5"):
+        assert cells[f"toy::broken[{level},seed0]"]["verdict"] == "error"
+        assert reason in cells[f"toy::broken[{level},seed0]"]["error"]
+        assert cells[f"toy::magnitude-toy[{level},seed0]"]["verdict"] in ("pass", "fail")
+    assert "last words" in ran.out
+
+
+def test_what_a_plugin_prints_does_not_reach_the_terminal(toys: Workshop) -> None:
+    toys.write("plugins/broken.py", BROKEN.format(deed="return {n: p.detach() for n, p in context.prunable(model)}"))
+    ran = toys.run("--collect", "plugins", "--levels", "0.2", "-n", "1")
+    assert ran.code == 0
+    assert "last words" not in ran.out + ran.err
+
+
+def children_of(pid: int) -> set[int]:
+    """All descendants of a process, by /proc."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+    found, grown = {pid}, True
+    while grown:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        found |= more
+        grown = bool(more)
+    return found - {pid}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_killed_run_goes_on_and_leaves_no_worker_behind(toys: Workshop) -> None:
+    run = ["--collect", "plugins", "--search", "grid", "-n", "2"]
+    undisturbed = toys.run(*run, "--store", "a")
+    words = [sys.executable, "-m", "smc_harness", *run, "--store", "b", "-v"]
+    log = toys.folder / "killed.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(words, cwd=toys.folder, stdout=stream, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 120
+        while log.read_text().count("(dense") < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        workers = children_of(process.pid)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finished = [line.split()[0] for line in log.read_text().splitlines() if "(dense" in line]
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert workers and not any(map(alive, workers))
+    resumed = toys.run(*run, "--store", "b")
+    assert len(finished) >= 3
+    assert values(resumed) == values(undisturbed)
+    assert all(resumed.cells()[cell]["cached"] for cell in finished)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_ctrl_c_ends_cleanly_with_what_is_done(toys: Workshop) -> None:
+    words = [sys.executable, "-m", "smc_harness", "--collect", "plugins", "--search", "grid", "-n", "2", "-v"]
+    log = toys.folder / "stopped.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(words, cwd=toys.folder, stdout=stream, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 120
+        while log.read_text().count("(dense") < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        workers = children_of(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 2
+    text = log.read_text()
+    assert "interrupted; the same command goes on from here" in text
+    assert "Traceback" not in text
+    assert not any(map(alive, workers))

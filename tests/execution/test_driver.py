@@ -1,0 +1,200 @@
+"""The driver against an executor that only records and replays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from smc_harness import Prune, Train, hookimpl
+from smc_harness.cells import Cell, CellResult, Measurement, Verdict
+from smc_harness.discovery.loading import Plugin
+from smc_harness.execution.driver import Dense, Driver, Observer, Rules, Track
+from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
+from smc_harness.lifecycle import keys
+from smc_harness.lifecycle.options import RunOptions
+from smc_harness.store.results import Results
+from smc_harness.verdict.rule import Tolerance
+from smc_harness.verdict.search import next_level
+from tests.toys import plugin, pruner_of, toy_task
+
+LEVELS = (0.2, 0.5, 0.8)
+Script = Callable[[Job], Iterator[Event]]
+
+
+class Recorder:
+    """Runs no plugin: plays what the script says for each job, one event of each running job in turn."""
+
+    def __init__(self, slots: int, script: Script) -> None:
+        self.slots, self.script = slots, script
+        self.jobs: list[tuple[str, dict[float, Verdict]]] = []
+        self.running: list[tuple[Job, Iterator[Event]]] = []
+        self.closed = False
+
+    def submit(self, job: Job) -> None:
+        assert len(self.running) < self.slots
+        self.jobs.append((job.pruner.name if job.pruner else "dense", dict(job.known)))
+        self.running.append((job, self.script(job)))
+
+    def events(self) -> Iterator[tuple[Job, Event]]:
+        while self.running:
+            for job, script in list(self.running):
+                event = next(script)
+                if isinstance(event, Finished | Died):
+                    self.running.remove((job, script))
+                yield job, event
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def measured(level: float | None, value: float) -> Measured:
+    return Measured(level, Measurement(value=value, n=1000, seconds=0.0))
+
+
+def play(job: Job, values: dict[float, float]) -> Iterator[Event]:
+    """What a well-behaved worker says."""
+    if job.pruner is None:
+        yield Started(None)
+        yield measured(None, 0.9)
+    else:
+        verdicts = dict(job.known)
+        while (level := next_level(job.search, job.levels, verdicts)) is not None:
+            yield Started(level)
+            yield measured(level, values[level])
+            verdicts[level] = job.rule.judge(values[level], job.dense)
+    yield Finished()
+
+
+GOOD = {0.2: 0.9, 0.5: 0.9, 0.8: 0.1}
+
+
+@pytest.fixture
+def drive(tmp_path: Path):
+    def run(
+        script: Script,
+        pruners: dict[str, Plugin] | None = None,
+        *,
+        slots: int = 1,
+        search: str = "until-fail",
+        max_fail: int | None = None,
+        task=None,
+    ) -> tuple[Recorder, dict[str, CellResult]]:
+        task = plugin("task", "toy", task or toy_task())
+        options = RunOptions()
+        root = keys.root(task, options, 0)
+        dense = Dense(task, 0, options, keys.cell(keys.chain(root, [Train()], None, None, "paper")[-1], task, options))
+        pruners = pruners or {"one": plugin("pruner", "one", pruner_of("after"))}
+        tracks = [
+            Track(dense, pruner, {level: Cell("toy", name, level, 0) for level in LEVELS})
+            for name, pruner in pruners.items()
+        ]
+        recorder = Recorder(slots, script)
+        found: dict[str, CellResult] = {}
+        observer = Observer(lambda cell: None, lambda result, key: found.setdefault(result.cell.id, result))
+        results = Results(tmp_path)
+        rules = Rules(Tolerance(), search, True, max_fail)
+        Driver(tracks, lambda jobs: recorder, results, rules, observer, (), str(tmp_path)).run()
+        results.close()
+        return recorder, found
+
+    return run
+
+
+def verdicts(found: dict[str, CellResult]) -> dict[float, str]:
+    return {result.cell.level: result.verdict.value for result in found.values()}
+
+
+def test_the_dense_training_comes_before_its_dependants(drive) -> None:
+    recorder, found = drive(lambda job: play(job, GOOD), slots=4)
+    assert [name for name, _ in recorder.jobs] == ["dense", "one"]
+    assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.8: "fail"}
+    assert recorder.closed
+
+
+def test_long_tracks_start_before_short_ones(drive) -> None:
+    pruners = {phase: plugin("pruner", phase, pruner_of(phase)) for phase in ("before", "iterative", "after")}
+    recorder, _ = drive(lambda job: play(job, GOOD), pruners)
+    assert [name for name, _ in recorder.jobs][:2] == ["dense", "iterative"]
+
+
+def test_what_is_in_the_store_is_not_run_again(drive) -> None:
+    task = toy_task()
+    drive(lambda job: play(job, GOOD), task=task)
+    recorder, found = drive(lambda job: play(job, GOOD), task=task)
+    assert recorder.jobs == []
+    assert all(result.cached for result in found.values()) and len(found) == 3
+
+
+def test_a_grid_run_takes_up_what_an_until_fail_run_left(drive) -> None:
+    task, falling = toy_task(), {0.2: 0.9, 0.5: 0.1, 0.8: 0.05}
+    drive(lambda job: play(job, falling), task=task)
+    recorder, found = drive(lambda job: play(job, falling), task=task, search="grid")
+    assert recorder.jobs == [("one", {0.2: Verdict.PASS, 0.5: Verdict.FAIL})]
+    assert verdicts(found) == {0.2: "pass", 0.5: "fail", 0.8: "fail"}
+
+
+def test_a_worker_that_dies_costs_one_cell(drive) -> None:
+    deaths = []
+
+    def script(job: Job) -> Iterator[Event]:
+        if job.pruner is not None and 0.5 not in job.known:
+            yield Started(0.2)
+            yield measured(0.2, 0.9)
+            yield Started(0.5)
+            deaths.append(1)
+            yield Died(0.5, "the worker process was ended by SIGSEGV", "Fatal Python error")
+            return
+        yield from play(job, GOOD)
+
+    recorder, found = drive(script)
+    assert verdicts(found) == {0.2: "pass", 0.5: "error", 0.8: "fail"}
+    assert found["toy::one[0.5,seed0]"].error == "the worker process was ended by SIGSEGV"
+    assert found["toy::one[0.5,seed0]"].output == "Fatal Python error"
+    assert recorder.jobs[-1] == ("one", {0.2: Verdict.PASS, 0.5: Verdict.ERROR})
+    assert len(deaths) == 1
+
+
+def test_a_dense_training_that_fails_makes_its_cells_errors(drive) -> None:
+    def script(job: Job) -> Iterator[Event]:
+        yield Started(None)
+        yield Failed(None, "RuntimeError: no data", "Traceback ...")
+        yield Finished()
+
+    recorder, found = drive(script)
+    assert set(verdicts(found).values()) == {"error"}
+    assert found["toy::one[0.2,seed0]"].error == "the dense training failed: RuntimeError: no data"
+    assert len(recorder.jobs) == 1
+
+
+def test_a_dense_model_at_chance_skips_its_cells_with_that_reason(drive) -> None:
+    def script(job: Job) -> Iterator[Event]:
+        yield Started(None)
+        yield measured(None, 0.53)
+        yield Finished()
+
+    _, found = drive(script)
+    assert set(verdicts(found).values()) == {"skipped"}
+    assert "dense scores 0.53, not above its floor 0.5474" in found["toy::one[0.2,seed0]"].error
+
+
+def test_max_fail_stops_the_run(drive) -> None:
+    values = {0.2: 0.1, 0.5: 0.1, 0.8: 0.1}
+    recorder, found = drive(lambda job: play(job, values), search="grid", max_fail=2)
+    assert verdicts(found) == {0.2: "fail", 0.5: "fail"}
+    assert recorder.closed
+
+
+def test_a_plan_that_cannot_be_made_is_its_own_track_s_fault(drive) -> None:
+    @hookimpl
+    def plan(level):
+        raise ValueError("bad parameter")
+
+    pruners = {
+        "bad": plugin("pruner", "bad", pruner_of("after", plan=plan)),
+        "good": plugin("pruner", "good", pruner_of("after", plan=hookimpl(lambda level: [Prune(level)]))),
+    }
+    _, found = drive(lambda job: play(job, GOOD), pruners)
+    assert found["toy::bad[0.2,seed0]"].error == "plan failed: ValueError: bad parameter"
+    assert found["toy::good[0.2,seed0]"].verdict is Verdict.PASS

@@ -1,0 +1,100 @@
+"""Exact selection, against matrices that can be checked by eye and against brute force."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from smc_harness.errors import PluginError
+from smc_harness.sparsity.select import pruned_count, select_global
+
+LEVELS = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
+# few distinct values, so that ties at the threshold are common
+SCORES = st.sampled_from([-math.inf, -2.0, -0.5, 0.0, 0.25, 1.0, math.inf])
+TENSORS = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.lists(SCORES, max_size=12), max_size=5)
+
+
+def brute_force(scores: dict[str, Tensor], level: float) -> dict[str, list[bool]]:
+    """Sort (score, -position) in Python and drop the first ones."""
+    flat = [(float(value), position) for position, value in enumerate(torch.cat([*scores.values()]).tolist())]
+    count = math.floor(level * len(flat) + 0.5)
+    gone = {position for _, position in sorted(flat, key=lambda item: (item[0], -item[1]))[:count]}
+    keep, start = {}, 0
+    for name, tensor in scores.items():
+        keep[name] = [start + i not in gone for i in range(len(tensor))]
+        start += len(tensor)
+    return keep
+
+
+def test_prunes_the_lowest_scores_over_all_tensors_together() -> None:
+    scores = {"a": torch.tensor([[0.1, 0.9], [0.3, 0.2]]), "b": torch.tensor([[0.4, 0.05]])}
+    mask = select_global(scores, 0.5)
+    assert mask["a"].tolist() == [[False, True], [True, False]]
+    assert mask["b"].tolist() == [[True, False]]
+
+
+def test_ties_keep_the_lowest_flat_index_in_scope_order() -> None:
+    mask = select_global({"z": torch.zeros(3), "a": torch.zeros(3)}, 0.5)
+    assert mask["z"].tolist() == [True, True, True]
+    assert mask["a"].tolist() == [False, False, False]
+
+
+@given(TENSORS, LEVELS)
+@settings(max_examples=300, deadline=None)
+def test_equals_sorting_by_score_and_position(values: dict[str, list[float]], level: float) -> None:
+    scores = {name: torch.tensor(entries, dtype=torch.float32) for name, entries in values.items()}
+    if not scores:
+        assert select_global(scores, level) == {}
+        return
+    assert {name: mask.tolist() for name, mask in select_global(scores, level).items()} == brute_force(scores, level)
+
+
+@given(LEVELS, LEVELS, st.integers(1, 60))
+@settings(deadline=None)
+def test_masks_of_rising_levels_are_nested(first: float, second: float, size: int) -> None:
+    low, high = sorted((first, second))
+    scores = {"w": torch.randint(0, 4, (size,), generator=torch.Generator().manual_seed(size)).float()}
+    assert not (select_global(scores, high)["w"] & ~select_global(scores, low)["w"]).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_every_floating_dtype_gives_the_exact_count(dtype: torch.dtype) -> None:
+    scores = {"w": torch.randn(1001, generator=torch.Generator().manual_seed(0)).to(dtype)}
+    assert int((~select_global(scores, 0.3)["w"]).sum()) == math.floor(0.3 * 1001 + 0.5)
+
+
+def test_float64_scores_are_not_rounded() -> None:
+    scores = {"w": torch.tensor([1.0 + 1e-12, 1.0], dtype=torch.float64)}
+    assert select_global(scores, 0.5)["w"].tolist() == [True, False]
+
+
+def test_minus_infinity_goes_first_and_infinity_last() -> None:
+    mask = select_global({"w": torch.tensor([math.inf, -1e30, -math.inf, 0.0])}, 0.75)
+    assert mask["w"].tolist() == [True, False, False, False]
+
+
+def test_empty_tensors_take_part() -> None:
+    mask = select_global({"none": torch.zeros(0, 3), "w": torch.tensor([2.0, 1.0])}, 0.5)
+    assert mask["none"].shape == (0, 3)
+    assert mask["w"].tolist() == [True, False]
+
+
+def test_nan_is_an_error_that_names_the_tensor() -> None:
+    with pytest.raises(PluginError, match="'bad' hold NaN"):
+        select_global({"w": torch.zeros(2), "bad": torch.tensor([0.0, math.nan])}, 0.5)
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.0, 1.5])
+def test_a_level_outside_the_range_is_an_error(level: float) -> None:
+    with pytest.raises(PluginError, match=r"\[0, 1\)"):
+        pruned_count(level, 10)
+
+
+@pytest.mark.parametrize(("level", "total", "count"), [(0.0, 7, 0), (0.5, 3, 2), (0.49, 3, 1), (0.999, 4, 4)])
+def test_count_is_rounded_half_up(level: float, total: int, count: int) -> None:
+    assert pruned_count(level, total) == count

@@ -1,0 +1,61 @@
+"""Tensors on disk."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from smc_harness.store.artifacts import Artifacts
+
+
+@pytest.fixture
+def artifacts(tmp_path) -> Artifacts:
+    return Artifacts(tmp_path)
+
+
+def test_tensors_of_every_dtype_come_back_to_the_bit(artifacts) -> None:
+    tensors = {
+        "f": torch.randn(3, 2),
+        "half": torch.randn(4).bfloat16(),
+        "mask": torch.tensor([True, False]),
+        "empty": torch.zeros(0, 3),
+        "scalar": torch.tensor(2.0),
+    }
+    artifacts.save("abc", tensors, {"progress": 0.5})
+    loaded, note = artifacts.load("abc")
+    assert note == {"progress": 0.5}
+    assert all(
+        torch.equal(loaded[name], tensor) and loaded[name].dtype == tensor.dtype for name, tensor in tensors.items()
+    )
+
+
+def test_a_transposed_view_is_saved_as_what_it_shows(artifacts) -> None:
+    matrix = torch.arange(6.0).view(2, 3)
+    artifacts.save("abc", {"t": matrix.t()})
+    assert torch.equal(artifacts.load("abc")[0]["t"], matrix.t())
+
+
+def test_what_is_not_there_is_none(artifacts) -> None:
+    assert not artifacts.has("abc")
+    assert artifacts.load("abc") is None
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"\xff" * len(b)])
+def test_a_damaged_file_is_none(artifacts, damage) -> None:
+    artifacts.save("abc", {"t": torch.ones(100)})
+    path = artifacts.path("abc")
+    path.write_bytes(damage(path.read_bytes()))
+    assert artifacts.load("abc") is None
+
+
+def test_a_failed_save_leaves_nothing_behind(artifacts, monkeypatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        artifacts.save("abc", {"t": torch.ones(2)})
+    assert not artifacts.has("abc")
+    assert not [file for file in artifacts.folder.rglob("*") if file.is_file()]

@@ -1,0 +1,62 @@
+"""The results file."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from smc_harness.cells import Cell, CellResult, Measurement, Verdict
+from smc_harness.errors import UsageError
+from smc_harness.store.results import Results
+
+MEASURED = Measurement(value=0.1 + 0.2, n=3, seconds=1.0, densities={"w": 0.5}, diagnosis=["d"], logged={"k": 1})
+
+
+def test_a_measurement_comes_back_to_the_bit(tmp_path) -> None:
+    results = Results(tmp_path)
+    results.keep("key", "task", "pruner", 0.5, 0, MEASURED)
+    results.close()
+    assert Results(tmp_path).find(["key", "other"]) == {"key": MEASURED}
+
+
+def test_a_measurement_that_is_there_stays(tmp_path) -> None:
+    results = Results(tmp_path)
+    results.keep("key", "task", None, None, 0, MEASURED)
+    results.keep("key", "task", None, None, 0, Measurement(value=9.0, n=1, seconds=0.0))
+    assert results.find(["key"])["key"] == MEASURED
+
+
+def test_another_connection_sees_a_measurement_as_soon_as_keep_returns(tmp_path) -> None:
+    results = Results(tmp_path)
+    results.keep("key", "task", None, None, 0, MEASURED)
+    assert sqlite3.connect(tmp_path / "results.sqlite").execute("SELECT COUNT(*) FROM measurements").fetchone() == (1,)
+
+
+def test_a_store_of_a_newer_schema_is_refused_in_one_line(tmp_path) -> None:
+    Results(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "results.sqlite")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(UsageError, match="newer smc-harness .schema 99; this one reads up to 1.; upgrade"):
+        Results(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path) -> None:
+    (tmp_path / "results.sqlite").write_text("hello, this is no database at all" * 100)
+    with pytest.raises(UsageError, match="not a database"):
+        Results(tmp_path)
+
+
+def test_the_last_failed_cells_are_those_of_the_last_session_that_settled_any(tmp_path) -> None:
+    results = Results(tmp_path)
+
+    def settle(session: int, verdicts: dict[str, Verdict]) -> None:
+        rows = [(CellResult(Cell("t", name, 0.5, 0), verdict, "m"), None) for name, verdict in verdicts.items()]
+        results.settle(session, rows)
+
+    settle(results.begin_session("a"), {"old": Verdict.FAIL})
+    settle(results.begin_session("b"), {"p": Verdict.PASS, "f": Verdict.FAIL, "e": Verdict.ERROR})
+    results.begin_session("c")
+    assert results.last_failed() == {"t::f[0.5,seed0]", "t::e[0.5,seed0]"}
+    assert [run["cells"] for run in results.sessions()] == [1, 3, 0]
