@@ -116,4 +116,5 @@ class CellResult:
             "error": self.error,
             "diagnosis": measured.diagnosis if measured else [],
             "logged": measured.logged if measured else {},
+            "outcomes": measured.outcomes if measured else None,
         }

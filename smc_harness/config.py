@@ -21,7 +21,8 @@ PAPER_LEVELS = (0.2, 0.36, 0.488, 0.59, 0.672, 0.738, 0.791, 0.8325, 0.866, 0.89
 
 ADDOPTS = "SMC_HARNESS_ADDOPTS"
 TABLE = "smc-harness"
-_COLLECTING = ("set", "variant")
+_PYPROJECT = Path("pyproject.toml")
+_COLLECTING = ("set", "variant", "plugins")
 """Options whose values add up over the layers; any other list is replaced by the layer above."""
 
 
@@ -45,7 +46,8 @@ class Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized arguments: "):
             given = message.removeprefix("unrecognized arguments: ").split()[0]
             known = [option for action in self._actions for option in action.option_strings]
-            message = f"unknown option {given}{nearest(given, known)}"
+            hint = nearest(given, known) if given.startswith("--") else ""
+            message = f"unknown option {given}{hint}" if given.startswith("-") else f"unexpected argument {given!r}"
         raise UsageError(message)
 
 
@@ -56,50 +58,83 @@ def new_manager() -> pluggy.PluginManager:
     return manager
 
 
-def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the three layers; each one overrides those below it. Raises UsageError."""
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str], known_only: bool = False) -> argparse.Namespace:
+    """Parse the three layers; each one overrides those below it. Raises UsageError.
+
+    known_only: leave out what the parser does not know, which plugins may yet add to it.
+    """
     defaults = {action.dest: action.default for action in parser._actions if action.default != argparse.SUPPRESS}
     merged: dict[str, Any] = dict(defaults)
-    for layer in (_from_pyproject(parser), shlex.split(os.environ.get(ADDOPTS, "")), list(arguments)):
-        given = _parse_layer(parser, layer)
+    for origin, layer in (
+        (f"{_PYPROJECT}: [tool.{TABLE}]: ", _from_pyproject(parser, known_only)),
+        (f"{ADDOPTS}: ", _from_environment()),
+        ("", list(arguments)),
+    ):
+        try:
+            given = _parse_layer(parser, layer, known_only)
+        except UsageError as error:
+            raise UsageError(f"{origin}{error}") from error
         for name, value in given.items():
             merged[name] = [*(merged.get(name) or []), *value] if name in _COLLECTING else value
     return argparse.Namespace(**merged)
 
 
-def _parse_layer(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
+def _parse_layer(parser: argparse.ArgumentParser, arguments: Sequence[str], known_only: bool) -> dict[str, Any]:
     """Only what the layer itself gives."""
     kept = [(action, action.default) for action in parser._actions]
     try:
         for action, _ in kept:
             action.default = argparse.SUPPRESS
-        return vars(parser.parse_args(list(arguments)))
+        # intermixed: ids may stand on both sides of an option
+        given, unknown = parser.parse_known_intermixed_args(list(arguments))
     finally:
         for action, default in kept:
             action.default = default
+    if unknown and not known_only:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return {name: value for name, value in vars(given).items() if value != argparse.SUPPRESS}
 
 
-def _from_pyproject(parser: argparse.ArgumentParser) -> list[str]:
-    """The table as command-line words: strings and numbers follow their option, true stands alone, lists repeat it."""
-    path = Path("pyproject.toml")
-    if not path.is_file():
+def _from_environment() -> list[str]:
+    try:
+        return shlex.split(os.environ.get(ADDOPTS, ""))
+    except ValueError as error:
+        raise UsageError(f"{ADDOPTS}: {error}; quote it as for a shell") from error
+
+
+def _from_pyproject(parser: argparse.ArgumentParser, known_only: bool) -> list[str]:
+    """The table as command-line words. Raises UsageError."""
+    if not _PYPROJECT.is_file():
         return []
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get(TABLE, {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    known = {option.lstrip("-") for action in parser._actions for option in action.option_strings}
+        tools = tomllib.loads(_PYPROJECT.read_text(encoding="utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{_PYPROJECT}: {error}") from error
+    table = tools.get(TABLE, {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{_PYPROJECT}: tool.{TABLE} is {table!r}; a table [tool.{TABLE}] would work")
+    known = {option.lstrip("-"): (option, action) for action in parser._actions for option in action.option_strings}
     words: list[str] = []
     for name, value in table.items():
-        if name not in known:
-            raise UsageError(f"{path}: [tool.{TABLE}] has no option {name!r}{nearest(name, known)}")
-        option = f"--{name}" if len(name) > 1 else f"-{name}"
-        if value is True:
-            words.append(option)
-        elif value is not False:
-            for item in value if isinstance(value, list) else [value]:
-                words += [option, str(item)]
+        if name in known:
+            words += _words(*known[name], value)
+        elif not known_only:
+            raise UsageError(f"{_PYPROJECT}: [tool.{TABLE}] has no option {name!r}{nearest(name, known)}")
     return words
+
+
+def _words(option: str, action: argparse.Action, value: Any) -> list[str]:
+    """`true` stands alone; a number counts where the option does; a list repeats its option or is joined by commas."""
+    if isinstance(value, bool):
+        return [option] * value
+    if action.nargs == 0:
+        if isinstance(action.const, int) or not isinstance(value, int):
+            raise UsageError(f"{_PYPROJECT}: [tool.{TABLE}]: {option.lstrip('-')} is {value!r}; true would work")
+        return [option] * value
+    values = [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    if not isinstance(action.default, list):
+        values = [",".join(values)]
+    return [f"{option}={item}" if option.startswith("--") else f"{option}{item}" for item in values]
 
 
 def read_levels(text: str) -> tuple[float, ...]:
@@ -116,5 +151,5 @@ def read_levels(text: str) -> tuple[float, ...]:
             raise UsageError(
                 f"--levels {text}: {word} is outside [0, 1); a share of the weights such as 0.5 would work"
             )
-        levels.add(level)
+        levels.add(abs(level))  # there is a negative zero
     return tuple(sorted(levels))

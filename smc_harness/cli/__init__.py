@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from smc_harness.errors import ExitCode, HarnessError, UsageError, one_line
+from smc_harness.errors import ExitCode, HarnessError, one_line
 
 COMMANDS = ("run", "list")
 
@@ -16,15 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     command, rest = (words[0], words[1:]) if words and words[0] in COMMANDS else ("run", words)
     try:
-        if misplaced := [word for word in rest if word in COMMANDS]:
-            raise UsageError(f"{misplaced[0]}: a subcommand is the first word, as in smc-harness {misplaced[0]}")
-        if command == "list":
-            from smc_harness.cli import list as listing
-
-            return listing.main(rest)
-        from smc_harness.cli import run
-
-        return run.main(rest)
+        code = _run(command, rest)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # the reader of our output is gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -40,3 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"smc-harness: internal error: {one_line(error)} (--debug shows the traceback)", file=sys.stderr)
         return ExitCode.INTERNAL
+
+
+def _run(command: str, rest: Sequence[str]) -> int:
+    # a command imports what it needs, and only that
+    if command == "list":
+        from smc_harness.cli import list as listing
+
+        return listing.main(rest)
+    from smc_harness.cli import run
+
+    return run.main(rest)

@@ -21,7 +21,7 @@ exit codes: 0 done, 1 with --strict a failed cell, 2 interrupted, 3 internal err
 """
 
 
-def run_parser() -> Parser:
+def run_parser(add_help: bool = True) -> Parser:
     """The parser of `smc-harness run`, before plugins add to it."""
     parser = Parser(
         prog="smc-harness",
@@ -29,6 +29,7 @@ def run_parser() -> Parser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=add_help,
     )
     parser.add_argument("ids", nargs="*", metavar="ID", help="only the cells with these ids, id prefixes or globs")
     _what(parser.add_argument_group("what to run"))
@@ -59,7 +60,7 @@ def _what(group: argparse._ArgumentGroup) -> None:
 
 def _how(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-n", default="auto", metavar="N", help="worker processes (default auto: one a core); 0: none, for a debugger")
+    add("-n", type=_workers, default="auto", metavar="N", help="worker processes (default auto: one a core); 0: none, for a debugger")
     add("--threads", type=_positive, default=1, metavar="T", help="threads of each worker (default 1; changes the "
         "last bits of results)")  # fmt: skip
     add("--store", default=".smc-harness", metavar="DIR", help="where results and trained states are kept")
@@ -94,6 +95,12 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} given; a whole number from 1 on would work")
     return int(text)
+
+
+def _workers(text: str) -> str:
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} given; a number of workers, or auto, would work")
+    return text
 
 
 def _share(text: str) -> float:

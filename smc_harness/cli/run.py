@@ -2,37 +2,70 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
 
+from smc_harness.cli import COMMANDS
 from smc_harness.cli.options import run_parser
 from smc_harness.cli.sessions import load_session_plugins
 from smc_harness.config import Config, new_manager, parse
-from smc_harness.errors import ExitCode
+from smc_harness.discovery.catalogue import discover
+from smc_harness.errors import ExitCode, PluginError, UsageError, one_line
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code. Raises UsageError."""
-    parser = run_parser()
-    manager = new_manager()
-    listeners, problems = load_session_plugins(manager, arguments)
-    manager.hook.addoption(parser=parser)
-    config = Config(parse(parser, arguments), manager)
-    config.stash["listeners"] = listeners
-    config.stash["problems"] = problems
-    manager.hook.configure(config=config)
-    if config.options.collect_only:
-        return _collect_only(config)
-    from smc_harness.session import run
+    config = _configured(arguments)
+    # with --json - a program reads standard output: whatever else is printed, by whomever, goes to standard error
+    alone = getattr(config.options, "json", None) == "-"
+    with redirect_stdout(sys.stderr if alone else sys.stdout):
+        config.hook.configure(config=config)
+        if config.options.collect_only:
+            return _collect_only(config)
+        from smc_harness.session import run
 
-    return run(config, ["smc-harness", *arguments])
+        return run(config, ["smc-harness", *arguments])
+
+
+def _configured(arguments: Sequence[str]) -> Config:
+    """The settled options, session plugins that add some included."""
+    early = parse(run_parser(add_help=False), arguments, known_only=True)
+    catalogue = discover([Path(path) for path in early.collect])
+    manager = new_manager()
+    listeners = load_session_plugins(manager, catalogue, early.plugins)
+    parser = run_parser()
+    try:
+        manager.hook.addoption(parser=parser)
+    except Exception as error:
+        raise PluginError(f"addoption() of a session plugin failed: {one_line(error)}; -p no:NAME leaves it out") from error
+    config = Config(parse(parser, arguments), manager)
+    if misplaced := [word for word in config.options.ids if word in COMMANDS]:
+        raise UsageError(f"{misplaced[0]}: a subcommand is the first word, as in smc-harness {misplaced[0]}")
+    config.stash |= {"catalogue": catalogue, "listeners": listeners, "stdout": sys.stdout}
+    return config
 
 
 def _collect_only(config: Config) -> int:
     from smc_harness.collection.collect import collect
     from smc_harness.report.collected import show
 
-    collection = collect(config, None)
+    collection = collect(config, lambda: _last_failed(Path(config.options.store)))
     show(collection, config)
     if config.options.strict_plugins and collection.catalogue.problems:
         return ExitCode.PLUGIN
     return ExitCode.DONE if collection.cells else ExitCode.NOTHING
+
+
+def _last_failed(store: Path) -> set[str]:
+    """Of a store that may not exist yet; collecting does not make one."""
+    from smc_harness.store.results import Results
+
+    if not (store / "results.sqlite").is_file():
+        return set()
+    results = Results(store)
+    try:
+        return results.last_failed()
+    finally:
+        results.close()

@@ -6,9 +6,9 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from smc_harness.discovery.catalogue import Catalogue, Problem
+from smc_harness.discovery.catalogue import Catalogue
 from smc_harness.discovery.loading import Locator, Plugin, load
-from smc_harness.errors import PluginError, UsageError, nearest, one_line
+from smc_harness.errors import PluginError, UsageError, nearest
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Choice:
         """Plugins of a kind, sorted by name.
 
         patterns: exact names or globs over collected and installed plugins and variants. Empty: the collected ones,
-        or where there are none the installed ones, less those that want to be named (`default = False`), and every
-        variant.
+        or where there are none the installed ones (none if all that was collected is broken), less those that want to
+        be named (`default = False`), and every variant.
         Raises UsageError for a pattern that matches nothing.
         """
         known = self.catalogue.known(kind)
@@ -47,13 +47,15 @@ class Choice:
         if patterns:
             names = self._matching(kind, patterns, [*known, *own])
         else:
-            names = [*(self.catalogue.collected[kind] or self.catalogue.installed[kind]), *own]
+            installed = {} if self.catalogue.all_broken else self.catalogue.installed[kind]
+            names = [*(self.catalogue.collected[kind] or installed), *own]
         chosen = []
         for name in sorted(names):
             plugin = self._variant(own[name], known) if name in own else self._load(known[name], name, {})
-            if plugin is not None and (patterns or name in own or plugin.default):
+            if plugin is None or patterns or name in own or plugin.default:
+                self.used.add(name)
                 chosen.append(plugin)
-        return chosen
+        return [plugin for plugin in chosen if plugin is not None]
 
     def _matching(self, kind: str, patterns: Sequence[str], names: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -75,15 +77,10 @@ class Choice:
     def _load(self, locator: Locator, name: str, settings: Mapping[str, str]) -> Plugin | None:
         given = {**settings, **self.settings.get(name, {})}
         try:
-            plugin = load(locator, given, name)
+            return load(locator, given, name)
         except PluginError as error:
-            problem = Problem(locator.source, one_line(error).removeprefix(f"{locator.source}: "))
-            if problem not in self.catalogue.problems:
-                self.catalogue.problems.append(problem)
+            self.catalogue.add_problem(locator.source, error)
             return None
-        finally:
-            self.used.add(name)
-        return plugin
 
 
 def read_variant(text: str) -> Variant:
@@ -91,7 +88,7 @@ def read_variant(text: str) -> Variant:
     name, equals, rest = text.partition("=")
     base, *pairs = rest.split(",")
     settings = dict(pair.partition("=")[::2] for pair in pairs)
-    if not (name and equals and base) or not all("=" in pair for pair in pairs):
+    if not (name and equals and base) or not all(pair.partition("=")[0] and "=" in pair for pair in pairs):
         raise UsageError(f"--variant {text}: something like snip-64=snip,batches=64 would work")
     return Variant(name, base, settings)
 

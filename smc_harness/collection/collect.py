@@ -38,7 +38,7 @@ def collect(config: Config, last_failed: Callable[[], set[str]] | None = None) -
     last_failed: called for --lf only; the ids of the cells to run again.
     """
     options = config.options
-    catalogue = discover([Path(path) for path in options.collect])
+    catalogue = config.stash.get("catalogue") or discover([Path(path) for path in options.collect])
     choice = Choice(catalogue, read_settings(options.set))
     variants = [read_variant(text) for text in options.variant]
     tasks = choice.choose("task", _patterns(options.tasks))
@@ -48,6 +48,7 @@ def collect(config: Config, last_failed: Callable[[], set[str]] | None = None) -
         raise UsageError(f"--set {unused[0]}: no such task or pruner in this run{nearest(unused[0], names)}")
     cells = build(tasks, pruners, read_levels(options.levels), options.seeds, options.scope)
     config.hook.modify_cells(cells=cells, config=config)
+    _check_modified(cells, {task.name for task in tasks}, {pruner.name for pruner in pruners})
     chosen = select(cells, options, last_failed)
     return Collection(
         catalogue,
@@ -67,8 +68,21 @@ def build(
         for task in tasks
         for pruner in pruners
         for seed in range(seeds)
-        for level in sorted(pruner.declared("levels") or levels)
+        for level in sorted(set(pruner.declared("levels") or levels))
     ]
+
+
+def _check_modified(cells: Sequence[Cell], tasks: set[str], pruners: set[str]) -> None:
+    """Raise UsageError for a cell that a session plugin added and that cannot be run."""
+    seen: set[str] = set()
+    for cell in cells:
+        if cell.task not in tasks or cell.pruner not in pruners:
+            raise UsageError(f"modify_cells added {cell.id}; a cell of this run's tasks and pruners would work")
+        if not 0 <= cell.level < 1:
+            raise UsageError(f"modify_cells added {cell.id}; a level in [0, 1) would work")
+        if cell.id in seen:
+            raise UsageError(f"modify_cells added {cell.id}, which is there already; once would work")
+        seen.add(cell.id)
 
 
 def select(
@@ -92,14 +106,18 @@ def select(
 
 
 def _by_id(text: str, cells: Sequence[Cell], option: str) -> list[Cell]:
-    """Cells whose id is `text`, begins with it at a boundary, or matches it as a glob, in this order of preference."""
+    """Cells whose id is `text`, begins with it at a boundary, or matches it as a glob, in this order of preference.
+
+    In a glob, * and ? are special and brackets are not: every id has brackets.
+    """
+    glob = text.replace("[", "[[]")
     exact = [cell for cell in cells if cell.id == text]
     within = [cell for cell in cells if text in (cell.task, f"{cell.task}::{cell.pruner}")]
-    found = exact or within or [cell for cell in cells if fnmatch.fnmatchcase(cell.id, text)]
+    found = exact or within or [cell for cell in cells if fnmatch.fnmatchcase(cell.id, glob)]
     if not found:
         raise UsageError(f"{option}{text}: no cell has this id{nearest(text, [cell.id for cell in cells])}")
     return found
 
 
 def _patterns(text: str | None) -> list[str]:
-    return [word for word in (text or "").split(",") if word]
+    return [word.strip() for word in (text or "").split(",") if word.strip()]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smc_harness.discovery.loading import Plugin
-from smc_harness.errors import HarnessError, UsageError, one_line
+from smc_harness.errors import HarnessError, PluginError, UsageError, one_line
 from smc_harness.lifecycle.context import TaskContext
 from smc_harness.lifecycle.options import RunOptions
 from smc_harness.lifecycle.relay import relay
@@ -37,8 +37,11 @@ def required_files(task: Plugin, options: RunOptions, seed: int) -> list[str]:
         data_dir=Path(options.data_dir) if options.data_dir else None,
     )
     try:
-        return list(relay(task, None).data_files(context=context) or ())
+        names = relay(task, None).data_files(context=context) or ()
     except HarnessError:
         raise
     except Exception as error:
-        raise HarnessError(f"{task.name}: data_files failed: {one_line(error)}") from error
+        raise PluginError(f"{task.name}: data_files failed: {one_line(error)}") from error
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise PluginError(f"{task.name}: data_files returned {names!r}; a list of paths under --data-dir would work")
+    return list(names)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from smc_harness.discovery import rules
@@ -33,16 +34,24 @@ class Catalogue:
     """Every plugin that was found, none of the installed ones imported yet.
 
     installed, collected: {kind: {name: locator}}. problems: what could not be used. notices: what the user should know.
+    all_broken: files were collected, and not one of them can be used.
     """
 
     installed: dict[str, dict[str, Locator]] = field(default_factory=lambda: {kind: {} for kind in GROUPS})
     collected: dict[str, dict[str, Locator]] = field(default_factory=lambda: {kind: {} for kind in GROUPS})
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    all_broken: bool = False
 
     def known(self, kind: str) -> dict[str, Locator]:
         """Collected and installed plugins of a kind; a collected file wins over an installed plugin of its name."""
         return self.installed[kind] | self.collected[kind]
+
+    def add_problem(self, source: str, error: Exception) -> None:
+        """Note, once, why what comes from `source` cannot be used."""
+        problem = Problem(source, one_line(error).removeprefix(f"{source}: "))
+        if problem not in self.problems:
+            self.problems.append(problem)
 
 
 def discover(paths: Sequence[Path] = ()) -> Catalogue:
@@ -57,17 +66,29 @@ def discover(paths: Sequence[Path] = ()) -> Catalogue:
             for locator in catalogue.installed[kind].values():
                 if (file := _module_file(locator.module)) is not None:
                     files.setdefault(file, []).append(locator)
+    installed_problems = len(catalogue.problems)
     for file in _plugin_files(paths):
         if file in files:
             for locator in files[file]:
-                catalogue.collected[locator.kind][locator.name] = locator
+                # a file of our user's that has the same name wins, wherever it stands
+                catalogue.collected[locator.kind].setdefault(locator.name, locator)
         else:
             _add_file(catalogue, file)
+    if paths and not any(catalogue.collected.values()):
+        catalogue.all_broken = len(catalogue.problems) > installed_problems
+        if not catalogue.all_broken:
+            catalogue.notices.append(f"--collect {' '.join(map(str, paths))}: no plugin found there")
     return catalogue
 
 
 def _add_entry_point(catalogue: Catalogue, kind: str, point: EntryPoint) -> None:
-    locator = Locator(kind, point.name, f"entry point {point.value}", point.module, attribute=point.attr or "")
+    source = f"entry point {point.value}"
+    try:
+        locator = Locator(kind, point.name, source, point.module, attribute=point.attr or "")
+    except AttributeError:  # importlib.metadata's way of saying that it cannot be parsed
+        reason = f"{kind} {point.name!r}: 'package.module' or 'package.module:attribute' would work"
+        catalogue.problems.append(Problem(source, reason))
+        return
     other = catalogue.installed[kind].setdefault(point.name, locator)
     if other != locator:
         raise UsageError(
@@ -132,34 +153,50 @@ def _mentions_hookimpl(file: Path) -> bool:
 
 def _add_file(catalogue: Catalogue, file: Path) -> None:
     source = _shown(file)
-    try:
-        for locator in _declared_in(file, source):
-            catalogue.collected[locator.kind][locator.name] = locator
-            if locator.name in catalogue.installed[locator.kind]:
-                catalogue.notices.append(f"{source}: takes the place of the installed {locator.kind} {locator.name!r}")
-    except HarnessError as error:
-        reason = one_line(error)
-        catalogue.problems.append(Problem(source, reason.removeprefix(f"{source}: ")))
-
-
-def _declared_in(file: Path, source: str) -> list[Locator]:
     locator = Locator("session", "", source, path=str(file))
-    module = import_module(locator)
-    several = getattr(module, "plugins", None)
-    declared: list[tuple[Any, Locator]]
-    if several is None:
-        declared = [(module, locator)]
-    else:
-        declared = [(item, replace(locator, attribute="plugins", index=i)) for i, item in enumerate(several)]
-    found = []
+    try:
+        declared = _declared_in(import_module(locator), locator)
+    except HarnessError as error:
+        catalogue.add_problem(source, error)
+        return
     for item, place in declared:
-        name = getattr(item, "name", None)
-        if not isinstance(name, str) or not name:
-            raise PluginError(f"{source}: a plugin needs a `name`, a non-empty string; {name!r} given")
-        place = replace(place, name=name, kind=rules.kind_of(item, name))
-        rules.check(item, place.kind, name)
-        found.append(place)
-    return found
+        try:
+            _add_collected(catalogue, _named(item, place))
+        except Exception as error:  # reading a declaration may run the plugin's code
+            catalogue.add_problem(source, error)
+
+
+def _declared_in(module: ModuleType, locator: Locator) -> list[tuple[Any, Locator]]:
+    """What the module offers, each with its place: the module itself, or what its `plugins` names."""
+    several = getattr(module, "plugins", None)
+    if several is None:
+        return [(module, locator)]
+    if not isinstance(several, list | tuple):
+        raise PluginError(f"plugins is {several!r}; a tuple such as plugins = (MyPruner,) would work")
+    return [(item, replace(locator, attribute="plugins", index=i)) for i, item in enumerate(several)]
+
+
+def _named(item: Any, place: Locator) -> Locator:
+    """The place, with name and kind. Raises PluginError unless the plugin keeps the rules."""
+    name = getattr(item, "name", None)
+    if not isinstance(name, str) or not name:
+        raise PluginError(
+            f"name is {name!r}; a plugin needs a `name`, a non-empty string (one that is a class or an object is "
+            "listed in plugins = (MyPruner,); a helper file that begins with _ is left alone)"
+        )
+    kind = rules.kind_of(item, name)
+    rules.check(item, kind, name)
+    return replace(place, name=name, kind=kind)
+
+
+def _add_collected(catalogue: Catalogue, locator: Locator) -> None:
+    kind, name = locator.kind, locator.name
+    other = catalogue.collected[kind].get(name)
+    if other is not None and other.path is not None:
+        raise PluginError(f"{other.source} offers a {kind} named {name!r} already; another name would work")
+    catalogue.collected[kind][name] = locator
+    if name in catalogue.installed[kind]:
+        catalogue.notices.append(f"{locator.source}: takes the place of the installed {kind} {name!r}")
 
 
 def _shown(file: Path) -> str:

@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -117,46 +119,60 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
 
 
 def _instantiate(kind: type, params: Any, name: str) -> Any:
+    accepted = inspect.signature(kind).parameters.values()
+    # a class without parameters of its own may still have a constructor whose arguments all have defaults
+    takes = bool(accepted) if params is not None else any(p.default is p.empty for p in accepted)
     try:
-        takes = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty]
         return kind(params) if takes else kind()
     except Exception as error:
-        raise PluginError(f"{name}: {kind.__name__}({'params' if params else ''}) failed: {one_line(error)}") from error
+        raise PluginError(f"{name}: {kind.__name__}({'params' * takes}) failed: {one_line(error)}") from error
 
 
 def import_module(locator: Locator) -> ModuleType:
     """Import the module that holds the plugin; whatever it raises becomes a PluginError with the reason."""
     try:
-        if locator.path is not None:
-            return _import_file(Path(locator.path))
-        assert locator.module is not None
-        return importlib.import_module(locator.module)
+        with redirect_stdout(sys.stderr):  # standard output is for results
+            if locator.path is not None:
+                return _import_file(Path(locator.path))
+            assert locator.module is not None
+            return importlib.import_module(locator.module)
     except PluginError:
         raise
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{locator.source}: import failed: {one_line(error)}") from error
+        raise PluginError(f"{locator.source}: import failed: {one_line(error)}{_remedy(error)}") from error
+
+
+def _remedy(error: BaseException) -> str:
+    """What would help, or where in the plugin's code the error arose."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"; is {error.name!r} installed in this environment?"
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [(file, line) for file, line in places if file != __file__ and "importlib" not in file]
+    return f" ({Path(own[-1][0]).name}, line {own[-1][1]})" if own else ""
 
 
 def _import_file(file: Path) -> ModuleType:
     """Import a file under its package name, seen from the first folder above it that is not a package."""
     root = package_root(file)
-    name = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-    loaded = sys.modules.get(name)
-    if loaded is not None and _is_file(loaded, file):
-        return loaded
     if str(root) not in sys.path:
         # last, so that a collected folder never hides an installed module
         sys.path.append(str(root))
-    if loaded is None and "." in name:
-        module = importlib.import_module(name)
-        if _is_file(module, file):
-            return module
-        raise PluginError(f"{file}: importing {name} gives {module.__file__} instead; rename one of the two packages")
-    if loaded is not None or _found_elsewhere(name, file):
-        # a stand-alone file may be called like an installed module: it then gets a name of its own
-        name = f"{name}_{digest(str(file))[:8]}"
-        if name in sys.modules:
-            return sys.modules[name]
+    package, *rest = file.relative_to(root).with_suffix("").parts
+    if not rest:
+        return _import_alone(file)
+    if not _is_found(package, root / package / "__init__.py"):
+        raise PluginError(f"{file}: another package named {package!r} is installed; another folder name would work")
+    return importlib.import_module(".".join([package, *rest]).removesuffix(".__init__"))
+
+
+def _import_alone(file: Path) -> ModuleType:
+    """Import a file outside packages, under its own name if that is free."""
+    name = file.stem
+    if not name.isidentifier() or not _is_found(name, file):
+        # it may be called like an installed module, or in a way that Python would not understand
+        name = f"{name.replace('.', '_')}_{digest(str(file))[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError(f"{file}: not a Python source file")
@@ -170,11 +186,14 @@ def _import_file(file: Path) -> ModuleType:
     return module
 
 
-def _is_file(module: ModuleType, file: Path) -> bool:
-    origin = getattr(module, "__file__", None)
+def _is_found(name: str, file: Path) -> bool:
+    """Whether importing `name` gives this file."""
+    importlib.invalidate_caches()
+    loaded = sys.modules.get(name)
+    origin = getattr(loaded, "__file__", None) if loaded is not None else _origin(name)
     return origin is not None and Path(origin).resolve() == file.resolve()
 
 
-def _found_elsewhere(name: str, file: Path) -> bool:
+def _origin(name: str) -> str | None:
     spec = importlib.util.find_spec(name)
-    return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != file.resolve())
+    return spec.origin if spec is not None else None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
-from smc_harness.errors import HarnessError, PluginError, UsageError, nearest
+from smc_harness.errors import HarnessError, PluginError, UsageError, nearest, one_line
 
 
 def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
@@ -20,52 +20,68 @@ def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
     """
     if declared is None:
         if settings:
-            raise UsageError(f"--set {plugin}.{next(iter(settings))}: {plugin} has no parameters")
+            raise UsageError(f"{plugin} has no parameter {next(iter(settings))!r}, nor any other")
         return None
     if not is_dataclass(declared):
         raise PluginError(f"{plugin}: params is {declared!r}; a frozen dataclass would work")
     kind = declared if isinstance(declared, type) else type(declared)
-    known = {field.name for field in fields(kind)}
+    known = {field.name for field in fields(kind) if field.init}
     values = {} if isinstance(declared, type) else {name: getattr(declared, name) for name in known}
-    hints = typing.get_type_hints(kind)
     for name, text in settings.items():
         if name not in known:
-            raise UsageError(
-                f"--set {plugin}.{name}: {plugin} has no parameter {name!r}{nearest(name, known)} "
-                f"(it has {', '.join(sorted(known)) or 'none'})"
-            )
-        values[name] = _read(text, hints[name], f"--set {plugin}.{name}={text}")
+            has = f" (it has {', '.join(sorted(known))})" if known else ""
+            raise UsageError(f"{plugin} has no parameter {name!r}{nearest(name, known)}{has}")
+        values[name] = _read(text, _hint(kind, name, plugin), f"{plugin}.{name}={text}")
     try:
         return kind(**values)
     except HarnessError:
         raise
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{plugin}: {error}") from error
+    except Exception as error:
+        if settings:
+            raise UsageError(f"{plugin}: {one_line(error)}") from error
+        raise PluginError(f"{plugin}: {kind.__name__}() failed: {one_line(error)}; give every field a default") from error
+
+
+def _hint(kind: type, name: str, plugin: str) -> Any:
+    try:
+        return typing.get_type_hints(kind)[name]
+    except NameError as error:
+        raise PluginError(f"{plugin}: the type of parameter {name!r} cannot be read: {error}") from error
 
 
 def _read(text: str, hint: Any, given: str) -> Any:
-    options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
-    if type(None) in options and text.lower() in ("none", ""):
-        return None
-    for option in options:
-        if typing.get_origin(option) is typing.Literal:
-            if text in typing.get_args(option):
-                return text
-        elif option is bool:
-            if text.lower() in ("true", "false", "1", "0"):
-                return text.lower() in ("true", "1")
-        elif option in (int, float):
-            try:
-                return option(text)
-            except ValueError:
-                continue
-        elif option is str:
-            return text
-        elif typing.get_origin(option) is tuple or option is tuple:
-            try:
-                value = ast.literal_eval(text)
-            except (ValueError, SyntaxError):
-                continue
-            return tuple(value) if isinstance(value, tuple | list) else (value,)
-    shown = getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint)
-    raise UsageError(f"{given}: a value of type {shown} would work")
+    """The value of type `hint` that `text` writes. Raises UsageError; `given` opens its message."""
+    options = typing.get_args(hint) if _origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    for option in sorted(options, key=lambda option: option is not type(None)):
+        try:
+            return _READERS[_origin(option)](text, option)
+        except (ValueError, KeyError, UsageError):
+            continue
+    shown = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+    raise UsageError(f"{given}: a value of type {shown.removeprefix('typing.')} would work")
+
+
+def _origin(hint: Any) -> Any:
+    return typing.get_origin(hint) or hint
+
+
+def _read_tuple(text: str, hint: Any) -> tuple[Any, ...]:
+    """`0.9,0.99`, in brackets or not."""
+    words = [word.strip(" '\"") for word in text.strip("()[] ").split(",")]
+    words = [word for word in words if word]
+    kinds = typing.get_args(hint) or (str, ...)
+    if kinds[-1] is ...:
+        kinds = kinds[:1] * len(words)
+    return tuple(_read(word, kind, text) for word, kind in zip(words, kinds, strict=True))
+
+
+_READERS: dict[Any, Callable[[str, Any], Any]] = {
+    int: lambda text, _: int(text),
+    float: lambda text, _: float(text),
+    str: lambda text, _: text,
+    bool: lambda text, _: {"true": True, "1": True, "false": False, "0": False}[text.lower()],
+    type(None): lambda text, _: {"none": None, "": None}[text.lower()],
+    Path: lambda text, _: Path(text),
+    tuple: _read_tuple,
+    typing.Literal: lambda text, hint: {str(value): value for value in typing.get_args(hint)}[text],
+}

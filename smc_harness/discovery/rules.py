@@ -6,7 +6,7 @@ pluggy itself would find some of these faults, but later, less precisely, and af
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from smc_harness import hookspecs
@@ -38,31 +38,39 @@ def implementations(plugin: Any) -> Iterator[tuple[str, str, Any, dict[str, Any]
 
 def kind_of(plugin: Any, name: str) -> str:
     """`task`, `pruner` or `session`, by the hooks that the plugin implements. Raises PluginError if it is none."""
-    hooks = {hook for _, hook, _, options in implementations(plugin) if not options.get("wrapper")}
+    hooks = {hook for _, hook, _, options in implementations(plugin) if not _wraps(options)}
     kinds = [kind for kind, side in SIDES.items() if hooks & side]
-    if len(kinds) == 1:
+    if len(kinds) > 1:
+        raise PluginError(f"{name}: implements hooks of a {' and of a '.join(kinds)}; split it into one plugin each")
+    if kinds:
         return kinds[0]
-    if not kinds:
-        unknown = sorted(hooks - ALL_HOOKS)
-        hint = f"unknown hook {unknown[0]!r}{nearest(unknown[0], ALL_HOOKS)}" if unknown else "it implements no hook"
-        raise PluginError(f"{name}: {hint}")
-    raise PluginError(f"{name}: implements hooks of a {' and of a '.join(kinds)}; split it into one plugin each")
+    if unknown := sorted(hooks - ALL_HOOKS):
+        raise PluginError(f"{name}: unknown hook {unknown[0]!r}{nearest(unknown[0], ALL_HOOKS)}")
+    if any(True for _ in implementations(plugin)):
+        return "session"  # it does nothing but wrap
+    _check_undecorated(plugin, ALL_HOOKS, name)
+    raise PluginError(f"{name}: it implements no hook; see smc_harness/hookspecs.py")
 
 
 def check(plugin: Any, kind: str, name: str) -> None:
     """Raise PluginError, saying what is wrong and what would work, unless `plugin` keeps every rule for its kind."""
     found: set[str] = set()
     for attribute, hook, function, options in implementations(plugin):
-        wrapper = bool(options.get("wrapper") or options.get("hookwrapper"))
-        _check_side(hook, kind, name, wrapper)
+        _check_side(hook, kind, name, _wraps(options))
         _check_signature(attribute, hook, function, name, inspect.isclass(plugin))
-        if not wrapper:
+        if not _wraps(options):
             found.add(hook)
-    _check_undecorated(plugin, kind, name)
+        elif not inspect.isgeneratorfunction(function):
+            raise PluginError(f"{name}: {attribute}() is a wrapper without a yield; `return (yield)` would work")
+    _check_undecorated(plugin, SIDES[kind], name)
     if missing := [hook for hook in REQUIRED[kind] if hook not in found]:
         raise PluginError(f"{name}: a {kind} must implement {missing[0]}(); see smc_harness/hookspecs.py")
     if kind == "pruner":
         _check_pruner(plugin, name, found)
+
+
+def _wraps(options: dict[str, Any]) -> bool:
+    return bool(options.get("wrapper") or options.get("hookwrapper"))
 
 
 def _check_side(hook: str, kind: str, name: str, wrapper: bool) -> None:
@@ -92,8 +100,8 @@ def _check_signature(attribute: str, hook: str, function: Any, name: str, unboun
             )
 
 
-def _check_undecorated(plugin: Any, kind: str, name: str) -> None:
-    for hook in SIDES[kind]:
+def _check_undecorated(plugin: Any, hooks: Iterable[str], name: str) -> None:
+    for hook in sorted(hooks):
         function = inspect.getattr_static(plugin, hook, None)
         if inspect.isfunction(function) and not hasattr(function, f"{hookspecs.PROJECT}_impl"):
             raise PluginError(f"{name}: {hook}() lacks the @hookimpl decorator (from smc_harness import hookimpl)")
@@ -106,7 +114,13 @@ def _check_pruner(plugin: Any, name: str, hooks: set[str]) -> None:
     if phase not in PHASES:
         raise PluginError(f"{name}: phase is {phase!r}; one of {', '.join(PHASES)} would work")
     levels = getattr(plugin, "levels", None)
-    if levels is not None and not all(isinstance(level, int | float) and 0 <= level < 1 for level in levels):
+    if levels is not None and not _are_levels(levels):
         raise PluginError(f"{name}: levels is {levels!r}; a tuple of numbers in [0, 1) would work")
     if getattr(plugin, "prunes", "all") not in ("all", "linear"):
         raise PluginError(f"{name}: prunes is {plugin.prunes!r}; 'all' or 'linear' would work")
+
+
+def _are_levels(given: Any) -> bool:
+    if not isinstance(given, list | tuple) or not given:
+        return False
+    return all(isinstance(level, int | float) and 0 <= level < 1 for level in given)

@@ -39,7 +39,7 @@ class ArithmeticMiniParams:
     embedding: int = 32
     layers: int = 1
     beam: int = 1
-    steps: int = 900
+    steps: int = 700
     batch_size: int = 32
     learning_rate: float = 1e-2
     retrain_fraction: float = 0.2

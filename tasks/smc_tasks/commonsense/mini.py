@@ -24,6 +24,7 @@ EVALUATION_BATCH = 500
 class CommonsenseMiniParams(MiniParams):
     """Entities x relations facts, each with one of `values` values; questions about each fact in each split."""
 
+    learning_rate: float = 3e-3
     entities: int = 80
     relations: int = 5
     values: int = 40

@@ -198,7 +198,7 @@ def partial_chance(slow: Slow, prefix: list[int], filler: list[int]) -> float:
     def recording(goal: Tensor) -> Tensor:
         result = original(goal)
         if len(chances) < len(prefix):
-            chances.append(float(result[prefix[len(chances)]]))
+            chances.append(float(result.detach()[prefix[len(chances)]]))
         return result
 
     slow.log_probabilities = recording  # type: ignore[method-assign]
