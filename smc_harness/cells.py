@@ -24,6 +24,11 @@ def show_level(level: float) -> str:
     return short if float(short) == level else repr(level)
 
 
+def visible(text: str) -> str:
+    """The text on one line, whatever a plugin is called: what does not print is escaped, as in Python."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One item of the cross product.
@@ -42,7 +47,7 @@ class Cell:
     @property
     def id(self) -> str:
         """`commonsense-mini::snip[0.488,seed0]`."""
-        return f"{self.task}::{self.pruner}[{show_level(self.level)},seed{self.seed}]"
+        return visible(f"{self.task}::{self.pruner}[{show_level(self.level)},seed{self.seed}]")
 
 
 @dataclass(frozen=True)

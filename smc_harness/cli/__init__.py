@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Whatever goes wrong is one line on standard error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command, rest = (words[0], words[1:]) if words and words[0] in COMMANDS else ("run", words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(command, rest)
         sys.stdout.flush()
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(command: str, rest: Sequence[str]) -> int:
     # a command imports what it needs, and only that
     if command == "list":
-        from smc_harness.cli import list as listing
+        from smc_harness.cli import listing
 
         return listing.main(rest)
     from smc_harness.cli import run

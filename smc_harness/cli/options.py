@@ -31,7 +31,9 @@ def run_parser(add_help: bool = True) -> Parser:
         allow_abbrev=False,
         add_help=add_help,
     )
-    parser.add_argument("ids", nargs="*", metavar="ID", help="only the cells with these ids, id prefixes or globs")
+    parser.add_argument(
+        "ids", nargs="*", default=[], metavar="ID", help="only the cells with these ids, id prefixes or globs"
+    )
     _what(parser.add_argument_group("what to run"))
     _how(parser.add_argument_group("how to run it"))
     _judge(parser.add_argument_group("verdict"))
@@ -60,7 +62,13 @@ def _what(group: argparse._ArgumentGroup) -> None:
 
 def _how(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-n", type=_workers, default="auto", metavar="N", help="worker processes (default auto: one a core); 0: none, for a debugger")
+    add(
+        "-n",
+        type=_workers,
+        default="auto",
+        metavar="N",
+        help="worker processes (default auto: one a core); 0: none, for a debugger",
+    )
     add("--threads", type=_positive, default=1, metavar="T", help="threads of each worker (default 1; changes the "
         "last bits of results)")  # fmt: skip
     add("--store", default=".smc-harness", metavar="DIR", help="where results and trained states are kept")

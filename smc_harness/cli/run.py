@@ -39,7 +39,9 @@ def _configured(arguments: Sequence[str]) -> Config:
     try:
         manager.hook.addoption(parser=parser)
     except Exception as error:
-        raise PluginError(f"addoption() of a session plugin failed: {one_line(error)}; -p no:NAME leaves it out") from error
+        raise PluginError(
+            f"addoption() of a session plugin failed: {one_line(error)}; -p no:NAME leaves it out"
+        ) from error
     config = Config(parse(parser, arguments), manager)
     if misplaced := [word for word in config.options.ids if word in COMMANDS]:
         raise UsageError(f"{misplaced[0]}: a subcommand is the first word, as in smc-harness {misplaced[0]}")

@@ -12,12 +12,10 @@ from smc_harness.discovery.loading import Plugin, load
 from smc_harness.errors import PluginError, UsageError, nearest
 
 BUILT_IN = {"terminal": "smc_harness.report.terminal", "json": "smc_harness.report.json_file"}
-"""Our own reports are session plugins like any other: -p no:NAME removes one, another plugin of its name replaces it."""
+"""Our own reports are session plugins like any other: -p no:NAME removes one, another of its name replaces it."""
 
 
-def load_session_plugins(
-    manager: pluggy.PluginManager, catalogue: Catalogue, wanted: Sequence[str]
-) -> list[Plugin]:
+def load_session_plugins(manager: pluggy.PluginManager, catalogue: Catalogue, wanted: Sequence[str]) -> list[Plugin]:
     """Register the session plugins; the broken ones join the catalogue's problems.
 
     wanted: the values of -p. Returns the plugins that workers must load as well. Raises UsageError.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,6 @@ def required_files(task: Plugin, options: RunOptions, seed: int) -> list[str]:
         raise
     except Exception as error:
         raise PluginError(f"{task.name}: data_files failed: {one_line(error)}") from error
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise PluginError(f"{task.name}: data_files returned {names!r}; a list of paths under --data-dir would work")
     return list(names)

@@ -39,7 +39,9 @@ def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
     except Exception as error:
         if settings:
             raise UsageError(f"{plugin}: {one_line(error)}") from error
-        raise PluginError(f"{plugin}: {kind.__name__}() failed: {one_line(error)}; give every field a default") from error
+        raise PluginError(
+            f"{plugin}: {kind.__name__}() failed: {one_line(error)}; give every field a default"
+        ) from error
 
 
 def _hint(kind: type, name: str, plugin: str) -> Any:

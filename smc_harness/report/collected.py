@@ -12,7 +12,7 @@ from smc_harness.report.json_file import SCHEMA, write
 def show(collection: Collection, config: Config) -> None:
     """Print the ids in order; with --json the object `{schema, cells}` instead."""
     catalogue = collection.catalogue
-    for problem in [*config.stash.get("problems", ()), *catalogue.problems]:
+    for problem in catalogue.problems:
         print(f"PROBLEM {problem.source}: {problem.reason}", file=sys.stderr)
     for notice in catalogue.notices:
         print(notice, file=sys.stderr)
@@ -22,7 +22,7 @@ def show(collection: Collection, config: Config) -> None:
             {"id": cell.id, "task": cell.task, "pruner": cell.pruner, "level": cell.level, "seed": cell.seed}
             for cell in collection.cells
         ]
-        write(target, {"schema": SCHEMA, "cells": rows})
+        write(target, {"schema": SCHEMA, "cells": rows}, config.stash["stdout"])
     if target != "-":
         for cell in collection.cells:
             print(cell.id)

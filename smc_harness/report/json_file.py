@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from smc_harness import __version__
 from smc_harness.errors import UsageError
@@ -17,6 +17,7 @@ from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from smc_harness.cells import CellResult
+    from smc_harness.config import Config
     from smc_harness.session import Session
 
 SCHEMA = 1
@@ -28,9 +29,18 @@ def addoption(parser: argparse.ArgumentParser) -> None:
 
 
 @hookimpl
+def configure(config: Config) -> None:
+    """Refuse a place that cannot be written before the run, not after it."""
+    target = config.options.json
+    if target not in (None, "-") and (Path(target).is_dir() or not Path(target).parent.is_dir()):
+        raise UsageError(f"--json {target}: a file in a folder that exists would work")
+
+
+@hookimpl
 def session_finished(session: Session, results: Sequence[CellResult]) -> None:
-    if session.config.options.json is not None:
-        write(session.config.options.json, to_object(session, results))
+    config = session.config
+    if config.options.json is not None:
+        write(config.options.json, to_object(session, results), config.stash["stdout"])
 
 
 def to_object(session: Session, results: Sequence[CellResult]) -> dict[str, Any]:
@@ -88,11 +98,11 @@ def _tasks(session: Session) -> dict[str, Any]:
     return tasks
 
 
-def write(target: str, value: dict[str, Any]) -> None:
-    """To a file, whole or not at all, or to standard output for `-`. Raises UsageError if it cannot be written."""
-    text = json.dumps(value, indent=2, default=str) + "\n"
+def write(target: str, value: dict[str, Any], stdout: TextIO) -> None:
+    """To a file, whole or not at all, or to `stdout` for `-`. Raises UsageError if it cannot be written."""
+    text = json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
     if target == "-":
-        sys.stdout.write(text)
+        stdout.write(text)
         return
     path = Path(target)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -100,4 +110,16 @@ def write(target: str, value: dict[str, Any]) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise UsageError(f"--json {target}: {error.strerror or error}") from error
+
+
+def plain(value: Any) -> Any:
+    """What JSON can say of a value: NaN and infinity become null, keys and strange things their text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from smc_harness.cells import show_level
+from smc_harness.cells import show_level, visible
 
 if TYPE_CHECKING:
     from smc_harness.cells import Cell, CellResult
@@ -54,7 +54,7 @@ class LiveView:
         for name, progress in list(self.session.running.items()):
             level = self.levels.get(name)
             at = f"{name} {show_level(level)}" if level is not None else name
-            grid.add_row(Text(at, no_wrap=True), _bar(progress, max(8, min(30, width - 60))), Text(progress.what))
+            grid.add_row(Text(visible(at), no_wrap=True), _bar(progress, max(8, min(30, width - 60))), Text(progress.what))
         yield grid
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from smc_harness.cells import CellResult, Verdict, show_level
+from smc_harness.cells import CellResult, Verdict, show_level, visible
 from smc_harness.report.terminal import STYLES
 from smc_harness.verdict.first_fail import FirstFail, first_fails
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from smc_harness.execution.driver import Dense
     from smc_harness.session import Session
 
+_NO_LIMIT = 100_000
 _PHASES = ("before", "during", "after", "iterative")
 
 
@@ -28,7 +30,7 @@ def interval(found: FirstFail) -> str:
         low = "-" if found.last_pass is None else show_level(found.last_pass)
         return f"({low}, {show_level(found.first_fail)}]" + ("" if found.monotone else " ~")
     if found.highest is not None:
-        unsettled = f" ({found.unsettled.value} above)" if found.unsettled else ""
+        unsettled = f" ({found.unsettled.value} elsewhere)" if found.unsettled else ""
         return f"none up to {show_level(found.highest)}{unsettled}"
     return found.unsettled.value if found.unsettled else "not run"
 
@@ -46,24 +48,28 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
         return
     tasks = list(dict.fromkeys(item.task for item in found))
     phases = {result.cell.pruner: result.cell.phase for result in results}
-    pruners = sorted(phases, key=lambda name: (_PHASES.index(phases[name]), name))
+    pruners = sorted(phases, key=lambda name: ((*_PHASES, phases[name]).index(phases[name]), name))
     cells: dict[tuple[str, str], list[FirstFail]] = {}
     for item in found:
         cells.setdefault((item.pruner, item.task), []).append(item)
     table = Table(box=box.SIMPLE, title="first fail: (last pass, first fail]", title_justify="left", pad_edge=False)
-    table.add_column("pruner", no_wrap=True)
-    table.add_column("phase", no_wrap=True, style="dim")
+    # nothing is cut: a screen that is too narrow folds the cells, and a log has no width
+    table.add_column("pruner", overflow="fold")
+    table.add_column("phase", overflow="fold", style="dim")
     for task in tasks:
-        table.add_column(Text(task), no_wrap=True)
+        table.add_column(Text(visible(task)), overflow="fold")
     table.add_row("dense", "", *[_dense(session, task) for task in tasks], end_section=True)
     for pruner in pruners:
         row = [Text("\n").join(Text(interval(i), _style(i)) for i in cells.get((pruner, task), [])) for task in tasks]
-        table.add_row(Text(pruner), phases[pruner], *row)
+        table.add_row(Text(visible(pruner)), phases[pruner], *row)
     console.print()
-    # a log has no width: nothing may be cut there
-    console.print(table, width=None if console.is_terminal else max(console.width, 20 * (len(tasks) + 2)))
+    console.print(table, width=None if console.file.isatty() else _natural_width(console, table))
     if any(not item.monotone for item in found):
         console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
+
+
+def _natural_width(console: Console, table: Table) -> int:
+    return Measurement.get(console, console.options.update(max_width=_NO_LIMIT), table).maximum
 
 
 def _dense(session: Session, task: str) -> Text:

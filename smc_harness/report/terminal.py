@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from smc_harness.cells import visible
 from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class Terminal:
 
         # results that go to standard output as JSON must not meet anything else there
         stream = sys.stderr if getattr(config.options, "json", None) == "-" else sys.stdout
-        self.console: Console = Console(file=stream, highlight=False, soft_wrap=True)
+        self.console: Console = Console(file=stream, highlight=False, soft_wrap=True, emoji=False)
+        self.levels: dict[tuple[str, str, int], list[float]] = {}
         self.loud = config.options.verbose - config.options.quiet
         self.started = time.monotonic()
         self.session: Session | None = None
@@ -59,14 +62,16 @@ class Terminal:
         catalogue = collection.catalogue
         if self.loud >= 0:
             self._header(session)
-        for problem in [*session.config.stash.get("problems", ()), *catalogue.problems]:
+        for cell in collection.cells:
+            self.levels.setdefault((cell.task, cell.pruner, cell.seed), []).append(cell.level)
+        for problem in catalogue.problems:
             self.line(f"PROBLEM {problem.source}: {problem.reason}", "bold magenta")
         if self.loud >= 0:
             for notice in catalogue.notices:
                 self.line(notice, "yellow")
         if not collection.cells:
             self.line("no cells: nothing to run", "yellow")
-        elif self.console.is_terminal and self.loud > -2:
+        elif self.console.file.isatty() and self.loud > -2:
             from rich.live import Live
 
             from smc_harness.report.live import LiveView
@@ -76,6 +81,7 @@ class Terminal:
                 self.live, console=self.console, refresh_per_second=5, transient=True, redirect_stdout=False
             )
             self.display.start()
+            atexit.register(self.display.stop)  # a run that breaks off must not leave the cursor hidden
 
     def _header(self, session: Session) -> None:
         from importlib.metadata import version
@@ -123,7 +129,7 @@ class Terminal:
     def _collect_letters(self, result: CellResult) -> None:
         """One line for a trajectory, when its last cell is settled."""
         cell = result.cell
-        name = f"{cell.task}::{cell.pruner} seed{cell.seed}"
+        name = visible(f"{cell.task}::{cell.pruner} seed{cell.seed}")
         pending = self._pending.setdefault(name, [])
         pending.append(result)
         if self._complete(result, pending):
@@ -134,11 +140,7 @@ class Terminal:
 
         assert self.session is not None
         cell = result.cell
-        levels = sorted(
-            other.level
-            for other in self.session.collection.cells
-            if (other.task, other.pruner, other.seed) == (cell.task, cell.pruner, cell.seed)
-        )
+        levels = sorted(self.levels[cell.task, cell.pruner, cell.seed])
         settled = {other.cell.level: other.verdict for other in pending}
         return next_level(self.session.config.options.search, levels, settled) is None
 

@@ -16,7 +16,7 @@ class FirstFail:
     last_pass: the highest passing level below first_fail (or of all, where none failed); None where none passed.
     first_fail: the smallest failing level; None where none failed. monotone: no level above first_fail passed.
     highest: the highest level that has a verdict of pass or fail; None where there is none.
-    unsettled: cells of this trajectory that ended in error, were skipped or were cut off.
+    unsettled: what became of cells that have neither verdict, the worst first; None where nothing did.
     """
 
     task: str
@@ -48,7 +48,9 @@ def _of(task: str, pruner: str, seed: int, verdicts: Mapping[float, Verdict]) ->
     passed = [level for level, verdict in verdicts.items() if verdict is Verdict.PASS]
     first = min(failed, default=None)
     below = [level for level in passed if first is None or level < first]
-    unsettled = next((v for v in (Verdict.ERROR, Verdict.SKIPPED) if v in verdicts.values()), None)
+    unsettled = next(
+        (v for v in (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.SKIPPED) if v in verdicts.values()), None
+    )
     return FirstFail(
         task,
         pruner,

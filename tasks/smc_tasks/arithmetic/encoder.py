@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,14 +41,19 @@ class Encoder(nn.Module):
             return states.flatten(0, 1).index_select(0, mirrored).view_as(states)
 
         states = self._drop(self.embedding(tokens))
-        for index, (rightward, leftward) in enumerate(zip(self.rightward, self.leftward, strict=True)):
-            if index:
-                states = self._drop(torch.cat((right, mirror(left)), dim=-1))
-            right, _ = rightward(states)
-            left, _ = leftward(mirror(states))
+        right, left = self._both_ways(0, states, mirror)
+        for layer in range(1, len(self.rightward)):
+            states = self._drop(torch.cat((right, mirror(left)), dim=-1))
+            right, left = self._both_ways(layer, states, mirror)
         last = starts.flatten() + lengths - 1
         question = (right + left).flatten(0, 1).index_select(0, last)
         return right + mirror(left), question
+
+    def _both_ways(self, layer: int, states: Tensor, mirror: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """One layer over [B, T, I]: the rightward states and, still mirrored, the leftward ones, [B, T, H] each."""
+        right, _ = self.rightward[layer](states)
+        left, _ = self.leftward[layer](mirror(states))
+        return right, left
 
     def _drop(self, states: Tensor) -> Tensor:
         return functional.dropout(states, self.dropout, self.training) if self.dropout else states

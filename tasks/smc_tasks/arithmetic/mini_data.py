@@ -54,9 +54,9 @@ def problems(params: ArithmeticMiniParams) -> dict[str, list[Problem]]:
     chance = random.Random(params.data_seed)
     words = lexicon(params, chance)
     asked: set[tuple[str, ...]] = set()
-    splits = {}
+    splits: dict[str, list[Problem]] = {}
     for split, count in (("train", params.train), ("test", params.test)):
-        splits[split] = found = []
+        found = splits[split] = []
         while len(found) < count:
             problem = _problem(words, f"{split}-{len(found)}", chance)
             if problem is not None and problem.words not in asked:

@@ -82,8 +82,10 @@ def beam_search(decoder: TreeDecoder, encoding: Encoding, width: int, longest: i
         growing = (beams.open > 0) & (scores.flatten() > _IMPOSSIBLE)
         beams.open.masked_fill_(~growing, 0)  # a beam that stands for no expression at all never grows again
         beams.sequences[:, step] = torch.where(growing, symbols, -1)
-        _split(decoder, encoding, beams, store, growing & (symbols < _N_OPERATORS), contexts.flatten(0, 1)[rows], symbols)
-        _complete(decoder, encoding, beams, store, growing & (symbols >= _N_OPERATORS), items, symbols)
+        splitting = (growing & (symbols < _N_OPERATORS)).nonzero().squeeze(1)
+        _split(decoder, beams, store, splitting, contexts.flatten(0, 1)[rows[splitting]], symbols[splitting])
+        ending = (growing & (symbols >= _N_OPERATORS)).nonzero().squeeze(1)
+        _complete(decoder, beams, store, ending, encoding.symbols[items[ending], symbols[ending]])
         done = beams.open.view(n_alive, -1)[:, 0] == 0
         if not done.any():
             continue
@@ -118,21 +120,12 @@ def _keep_grammar(chances: Tensor, beams: _Beams, remaining: int) -> None:
 
 
 def _split(
-    decoder: TreeDecoder,
-    encoding: Encoding,
-    beams: _Beams,
-    store: _Store,
-    chosen: Tensor,
-    contexts: Tensor,
-    symbols: Tensor,
+    decoder: TreeDecoder, beams: _Beams, store: _Store, rows: Tensor, contexts: Tensor, operators: Tensor
 ) -> None:
-    """Beams that chose an operator go on with its left operand. chosen: bool [R]."""
-    rows = chosen.nonzero().squeeze(1)
+    """Some beams chose an operator and go on with its left operand. rows, operators [r]; contexts [r, H]."""
     if not len(rows):
         return
-    operators = symbols[rows]
-    vectors = decoder.symbols(operators)
-    left_seeds, right_seeds = decoder.seeds(beams.goals[rows], contexts[rows], vectors)
+    left_seeds, right_seeds = decoder.seeds(beams.goals[rows], contexts, decoder.symbols(operators))
     depth = beams.depth[rows]
     beams.operators[rows, depth] = operators
     beams.seeds[rows, depth] = store.append(right_seeds)
@@ -142,20 +135,11 @@ def _split(
     beams.goals[rows] = decoder.goal_left(left_seeds)
 
 
-def _complete(
-    decoder: TreeDecoder,
-    encoding: Encoding,
-    beams: _Beams,
-    store: _Store,
-    chosen: Tensor,
-    items: Tensor,
-    symbols: Tensor,
-) -> None:
-    """Beams that chose an operand merge what it completes and go on with the next right operand, if any."""
-    rows = chosen.nonzero().squeeze(1)
-    if not len(rows):
-        return
-    trees = encoding.symbols[items[rows], symbols[rows]]
+def _complete(decoder: TreeDecoder, beams: _Beams, store: _Store, rows: Tensor, trees: Tensor) -> None:
+    """Some beams chose an operand; merge what it completes and go on with the next right operand, if any.
+
+    rows [r]; trees [r, H], the operands' embeddings.
+    """
     beams.open[rows] -= 1
     unfinished = beams.open[rows] > 0  # the embedding of a whole expression is not needed any more
     rows, trees = rows[unfinished], trees[unfinished]
@@ -164,11 +148,9 @@ def _complete(
         lefts = beams.lefts[rows, top]
         merging = (lefts >= 0).nonzero().squeeze(1)
         if not len(merging):
+            beams.lefts[rows, top] = store.append(trees)
+            beams.goals[rows] = decoder.goal_right(store[beams.seeds[rows, top]], trees)
             break
-        merged_rows, merged_top = rows[merging], top[merging]
-        operators = decoder.symbols(beams.operators[merged_rows, merged_top])
+        operators = decoder.symbols(beams.operators[rows[merging], top[merging]])
         trees[merging] = decoder.join(operators, store[lefts[merging]], trees[merging])
-        beams.depth[merged_rows] = merged_top
-    if len(rows):
-        beams.lefts[rows, top] = store.append(trees)
-        beams.goals[rows] = decoder.goal_right(store[beams.seeds[rows, top]], trees)
+        beams.depth[rows[merging]] = top[merging]

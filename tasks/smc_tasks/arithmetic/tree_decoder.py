@@ -180,4 +180,3 @@ def _bias(counts: Tensor, width: int, like: Tensor) -> Tensor:
     """[B, width]: 0 at the first `counts` places, -inf at the others."""
     absent = torch.arange(width, device=counts.device) >= counts.unsqueeze(1)
     return like.new_zeros(absent.shape).masked_fill_(absent, float("-inf"))
-

@@ -145,7 +145,9 @@ def test_gradients_do_not_depend_on_how_a_batch_is_split() -> None:
     model = model_of()
     examples = [example(equation, length) for length, equation in enumerate(EQUATIONS, start=4)]
     whole = torch.autograd.grad(model(collate(examples)).sum(), list(model.parameters()))
-    parts = [torch.autograd.grad(model(collate([p])).sum(), list(model.parameters()), allow_unused=True) for p in examples]
+    parts = [
+        torch.autograd.grad(model(collate([p])).sum(), list(model.parameters()), allow_unused=True) for p in examples
+    ]
     for index, gradient in enumerate(whole):
         added = sum((part[index] for part in parts if part[index] is not None), torch.zeros_like(gradient))
         torch.testing.assert_close(gradient, added)
@@ -270,7 +272,8 @@ def test_all_weights_are_matrices_that_training_reaches() -> None:
     model(collate([example(equation) for equation in EQUATIONS])).sum().backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         assert parameter.dim() <= 2, name
-        assert parameter.grad is not None and bool(parameter.grad.any()), name
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.any()), name
 
 
 def test_dropout_only_acts_in_training() -> None:

@@ -32,7 +32,7 @@ TINY = {"hidden": 4, "embedding": 4, "batch": 2, "epochs": 3, "beam": 2}
 
 def context_of(data_dir: Path | None, params: WordProblemParams, seed: int = 0) -> Any:
     context = SimpleNamespace(data_dir=data_dir, params=params, seed=seed, retraining=False, data=None)
-    context.batches = lambda split, size: iter([mawps_gts.collate(list(context.data[split]))])
+    context.batches = lambda split, _: iter([mawps_gts.collate(list(context.data[split]))])
     return context
 
 
@@ -59,7 +59,10 @@ def test_declaring_and_naming_files_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(("seed", "fold", "expected"), [(0, None, 0), (7, None, 2), (7, 4, 4)])
 def test_the_fold_follows_the_seed_unless_it_is_set(seed: int, fold: int | None, expected: int) -> None:
     files = mawps_gts.data_files(context_of(None, FoldedParams(fold=fold), seed))
-    assert files == (f"arithmetic/cv_mawps/fold{expected}/train.csv.gz", f"arithmetic/cv_mawps/fold{expected}/dev.csv.gz")
+    assert files == (
+        f"arithmetic/cv_mawps/fold{expected}/train.csv.gz",
+        f"arithmetic/cv_mawps/fold{expected}/dev.csv.gz",
+    )
 
 
 def test_plain_files_are_used_where_there_are_no_gzipped_ones(tmp_path: Path) -> None:
@@ -119,10 +122,12 @@ def test_the_best_epoch_is_chosen_on_the_split_that_was_asked_for(tmp_path: Path
     context = prepared(tmp_path, selection="paper")
     recipe = mawps_gts.recipe(context)
     assert recipe.steps == 6
-    assert recipe.selection is not None and (recipe.selection.split, recipe.selection.every) == ("test", 2)
+    assert recipe.selection is not None
+    assert (recipe.selection.split, recipe.selection.every) == ("test", 2)
     context.params = FoldedParams(recipe="laptop", **TINY)
     recipe = mawps_gts.recipe(context)
-    assert recipe.selection is not None and recipe.selection.split == "valid"
+    assert recipe.selection is not None
+    assert recipe.selection.split == "valid"
 
 
 def test_an_epoch_in_batches_of_similar_length_visits_every_example_once() -> None:
@@ -147,7 +152,8 @@ def test_evaluation_scores_values_and_names_every_problem(tmp_path: Path) -> Non
     model = mawps_gts.prepare_model(context).eval()
     outcomes = mawps_gts.evaluate(model, "test", context)
     assert outcomes.ids == [f"cv_mawps-fold0-test-{index}" for index in range(4)]
-    assert outcomes.values.shape == (4,) and set(outcomes.values.tolist()) <= {0.0, 1.0}
+    assert outcomes.values.shape == (4,)
+    assert set(outcomes.values.tolist()) <= {0.0, 1.0}
 
 
 def test_a_model_that_went_to_nan_is_not_scored(tmp_path: Path) -> None:

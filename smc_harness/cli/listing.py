@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from smc_harness.cli.sessions import BUILT_IN
 from smc_harness.config import Parser
 from smc_harness.discovery.catalogue import Catalogue, discover
 from smc_harness.discovery.loading import Locator, load
 from smc_harness.errors import ExitCode, PluginError, UsageError, one_line
-from smc_harness.report.json_file import SCHEMA
+from smc_harness.report.json_file import SCHEMA, write
 
 _KINDS = {"tasks": "task", "pruners": "pruner", "plugins": "session"}
 _ATTRIBUTES = {
@@ -24,7 +25,9 @@ _ATTRIBUTES = {
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code. Raises UsageError."""
-    parser = Parser(prog="smc-harness list", description="Show what is installed, collected or stored.")
+    parser = Parser(
+        prog="smc-harness list", description="Show what is installed, collected or stored.", allow_abbrev=False
+    )
     parser.add_argument("what", choices=[*_KINDS, "runs"])
     parser.add_argument("--collect", action="append", default=[], metavar="PATH", help="a plugin file or folder, too")
     parser.add_argument("--store", default=".smc-harness", metavar="DIR", help="the store whose runs are listed")
@@ -35,8 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         rows = _plugins(discover([Path(path) for path in options.collect]), _KINDS[options.what])
     if options.json:
-        json.dump({"schema": SCHEMA, options.what: rows}, sys.stdout, indent=2)
-        print()
+        write("-", {"schema": SCHEMA, options.what: rows}, sys.stdout)
     else:
         _show(rows, options.what)
     return ExitCode.DONE
@@ -45,7 +47,15 @@ def main(arguments: Sequence[str]) -> int:
 def _plugins(catalogue: Catalogue, kind: str) -> list[dict[str, Any]]:
     for problem in catalogue.problems:
         print(f"smc-harness: {problem.source}: {problem.reason}", file=sys.stderr)
-    return [_describe(locator) for _, locator in sorted(catalogue.known(kind).items())]
+    known = dict(sorted(catalogue.known(kind).items()))
+    rows = [_describe(locator) for locator in known.values()]
+    return rows + [_describe_built_in(name) for name in BUILT_IN if kind == "session" and name not in known]
+
+
+def _describe_built_in(name: str) -> dict[str, Any]:
+    module = importlib.import_module(BUILT_IN[name])
+    description = (module.__doc__ or "").partition("\n")[0]
+    return {"name": name, "source": f"built-in {BUILT_IN[name]}", "default": True, "description": description}
 
 
 def _describe(locator: Locator) -> dict[str, Any]:
