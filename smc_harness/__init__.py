@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from smc_harness.lifecycle.context import PrunerContext, TaskContext
-    from smc_harness.lifecycle.plans import Prune, Rewind, Train, cubic, rungs
-    from smc_harness.outcomes import Outcomes
-    from smc_harness.training.recipe import Recipe, Selection
+    from smc_harness.conversation.context import PrunerContext, TaskContext
+    from smc_harness.declarations.outcomes import Outcomes
+    from smc_harness.declarations.plans import Prune, Rewind, Train, cubic, rungs
+    from smc_harness.declarations.recipe import LinearWarmup, Recipe, Selection, StepDecay
 
 try:
     __version__ = version("smc-harness")
@@ -22,25 +22,29 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0"
 
 _HOME = {
-    "Outcomes": "smc_harness.outcomes",
-    "Prune": "smc_harness.lifecycle.plans",
-    "PrunerContext": "smc_harness.lifecycle.context",
-    "Recipe": "smc_harness.training.recipe",
-    "Rewind": "smc_harness.lifecycle.plans",
-    "Selection": "smc_harness.training.recipe",
-    "TaskContext": "smc_harness.lifecycle.context",
-    "Train": "smc_harness.lifecycle.plans",
-    "cubic": "smc_harness.lifecycle.plans",
-    "rungs": "smc_harness.lifecycle.plans",
+    "LinearWarmup": "smc_harness.declarations.recipe",
+    "Outcomes": "smc_harness.declarations.outcomes",
+    "Prune": "smc_harness.declarations.plans",
+    "PrunerContext": "smc_harness.conversation.context",
+    "Recipe": "smc_harness.declarations.recipe",
+    "Rewind": "smc_harness.declarations.plans",
+    "Selection": "smc_harness.declarations.recipe",
+    "StepDecay": "smc_harness.declarations.recipe",
+    "TaskContext": "smc_harness.conversation.context",
+    "Train": "smc_harness.declarations.plans",
+    "cubic": "smc_harness.declarations.plans",
+    "rungs": "smc_harness.declarations.plans",
 }
 
 __all__ = [
+    "LinearWarmup",
     "Outcomes",
     "Prune",
     "PrunerContext",
     "Recipe",
     "Rewind",
     "Selection",
+    "StepDecay",
     "TaskContext",
     "Train",
     "__version__",

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from smc_harness.cells import Cell, CellResult
     from smc_harness.config import Config
-    from smc_harness.lifecycle.context import PrunerContext, TaskContext
-    from smc_harness.lifecycle.plans import Stage
-    from smc_harness.outcomes import Outcomes
+    from smc_harness.conversation.context import PrunerContext, TaskContext
+    from smc_harness.declarations.outcomes import Outcomes
+    from smc_harness.declarations.plans import Stage
+    from smc_harness.declarations.recipe import Recipe
     from smc_harness.session import Session
-    from smc_harness.training.recipe import Recipe
 
 PROJECT = "smc_harness"
 

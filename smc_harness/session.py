@@ -12,14 +12,14 @@ from smc_harness.cells import Cell, CellResult, Verdict
 from smc_harness.collection.collect import Collection, collect
 from smc_harness.collection.data_files import with_files
 from smc_harness.config import Config
+from smc_harness.conversation.options import RunOptions
+from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import ExitCode, UsageError
 from smc_harness.execution.driver import Dense, Driver, Observer, Rules, Track
 from smc_harness.execution.jobs import PluginRef, Progress
 from smc_harness.execution.protocol import Executor
 from smc_harness.lifecycle import keys
-from smc_harness.lifecycle.options import RunOptions
-from smc_harness.lifecycle.plans import Train
 from smc_harness.store import folder
 from smc_harness.store.results import Results
 from smc_harness.verdict.rule import Tolerance

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from smc_harness.conversation.context import TaskContext
+from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.relay import relay
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import HarnessError, PluginError, UsageError, one_line
-from smc_harness.lifecycle.context import TaskContext
-from smc_harness.lifecycle.options import RunOptions
-from smc_harness.lifecycle.relay import relay
 from smc_harness.store.identity import file_digest
 
 

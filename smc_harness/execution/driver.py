@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
+from smc_harness.conversation.context import PrunerContext
+from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.relay import relay
+from smc_harness.declarations.plans import Stage, Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import one_line
 from smc_harness.execution.jobs import (
@@ -21,10 +25,6 @@ from smc_harness.execution.jobs import (
 )
 from smc_harness.execution.protocol import Executor
 from smc_harness.lifecycle import keys
-from smc_harness.lifecycle.context import PrunerContext
-from smc_harness.lifecycle.options import RunOptions
-from smc_harness.lifecycle.plans import Stage, Train
-from smc_harness.lifecycle.relay import relay
 from smc_harness.store.results import Results
 from smc_harness.verdict.rule import Tolerance, chance_floor
 from smc_harness.verdict.search import next_level

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smc_harness.cells import Measurement, Verdict
+from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.loading import Locator, Plugin, load
-from smc_harness.lifecycle.options import RunOptions
 from smc_harness.verdict.rule import Tolerance
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smc_harness.outcomes import Outcomes
+from smc_harness.declarations.outcomes import Outcomes
 
 
 def diagnose(densities: Mapping[str, float], outcomes: Outcomes) -> list[str]:

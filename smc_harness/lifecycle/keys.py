@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pluggy
 
+from smc_harness.conversation.context import PrunerContext
+from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.relay import implements
+from smc_harness.declarations.plans import Prune, Rewind, Stage, Train, default_plan
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
-from smc_harness.lifecycle.context import PrunerContext
-from smc_harness.lifecycle.options import RunOptions
-from smc_harness.lifecycle.plans import Prune, Rewind, Stage, Train, default_plan
-from smc_harness.lifecycle.relay import implements
 from smc_harness.store.identity import digest, environment
 
 

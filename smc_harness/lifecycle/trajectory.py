@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from smc_harness.cells import Measurement
+from smc_harness.conversation.conversation import Conversation
+from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.relay import implements
+from smc_harness.conversation.scoring import compute_scores
+from smc_harness.declarations.outcomes import Outcomes
+from smc_harness.declarations.plans import Prune, Rewind, Stage, Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.lifecycle import keys, state
-from smc_harness.lifecycle.conversation import Conversation
 from smc_harness.lifecycle.diagnosis import diagnose
-from smc_harness.lifecycle.options import RunOptions
-from smc_harness.lifecycle.plans import Prune, Rewind, Stage, Train
-from smc_harness.lifecycle.relay import implements
-from smc_harness.lifecycle.scoring import compute_scores
 from smc_harness.lifecycle.state import State
-from smc_harness.outcomes import Outcomes
 from smc_harness.sparsity import mask as masks
 from smc_harness.sparsity.scope import not_linear
 from smc_harness.store.artifacts import Artifacts

@@ -54,7 +54,9 @@ class LiveView:
         for name, progress in list(self.session.running.items()):
             level = self.levels.get(name)
             at = f"{name} {show_level(level)}" if level is not None else name
-            grid.add_row(Text(visible(at), no_wrap=True), _bar(progress, max(8, min(30, width - 60))), Text(progress.what))
+            grid.add_row(
+                Text(visible(at), no_wrap=True), _bar(progress, max(8, min(30, width - 60))), Text(progress.what)
+            )
         yield grid
 
 

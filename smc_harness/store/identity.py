@@ -12,7 +12,6 @@ import ast
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +21,7 @@ from typing import Any
 SCHEMA = 1
 """Bump when the meaning of a stored number changes in a way that the source digests cannot see."""
 
-_NUMERIC_ROOMS = ("lifecycle", "training", "sparsity", "outcomes.py")
+_NUMERIC_ROOMS = ("lifecycle", "conversation", "training", "sparsity", "declarations")
 
 
 def digest(*parts: Any) -> str:
@@ -48,13 +47,9 @@ def seed_from(*parts: Any) -> int:
 def environment() -> str:
     """Digest of what is common to all computations on this machine and installation."""
     here = Path(__file__).resolve().parents[1]
-    files = sorted(file for room in _NUMERIC_ROOMS for file in _python_files(here / room))
+    files = sorted(file for room in _NUMERIC_ROOMS for file in (here / room).rglob("*.py"))
     code = [(str(file.relative_to(here)), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
     return digest(SCHEMA, code, _version("torch"), _version("numpy"), platform.machine(), _processor_features())
-
-
-def _python_files(path: Path) -> Iterable[Path]:
-    return path.rglob("*.py") if path.is_dir() else [path]
 
 
 def _processor_features() -> str:

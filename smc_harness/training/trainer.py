@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from smc_harness.conversation.conversation import Conversation
+from smc_harness.declarations.recipe import Recipe
 from smc_harness.errors import PluginError
-from smc_harness.lifecycle.conversation import Conversation
 from smc_harness.sparsity import mask as masks
 from smc_harness.training import optimizer as optimizers
-from smc_harness.training.recipe import Recipe
 
 Mask = dict[str, Tensor]
 

@@ -60,7 +60,7 @@ def mini_recipe(context: TaskContext) -> Recipe:
 
     context.params: anything with the training parameters of `MiniParams`.
     """
-    from smc_harness.training.recipe import LinearWarmup, Recipe
+    from smc_harness import LinearWarmup, Recipe
 
     params = context.params
     steps, learning_rate = params.steps, params.learning_rate

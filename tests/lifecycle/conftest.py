@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smc_harness.lifecycle.options import RunOptions
+from smc_harness.conversation.options import RunOptions
 from smc_harness.lifecycle.trajectory import Trajectory
 from smc_harness.store.artifacts import Artifacts
 from tests.toys import plugin, toy_task

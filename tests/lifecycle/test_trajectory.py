@@ -11,7 +11,6 @@ import torch
 from smc_harness import Prune, Rewind, Train, hookimpl
 from smc_harness.errors import LeakError, PluginError
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
-
 from tests.toys import pruner_of
 
 Make = Callable[..., Trajectory]
@@ -250,6 +249,7 @@ def test_a_regrown_weight_starts_at_zero_and_is_trained(trajectory: Make) -> Non
             at_growth["gradient"] = model[0].weight.grad[dead].abs().sum()
             at_growth["weight"] = model[0].weight[dead].abs().sum()
             return {name: torch.ones_like(tensor) for name, tensor in mask.items()}
+        return None
 
     walk = trajectory(pruner_of("before", compute_scores=magnitude, update_mask=update_mask))
     measured = walk.measure(0.5)

@@ -7,10 +7,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from smc_harness import Recipe, Selection, hookimpl
-from smc_harness.lifecycle.conversation import Conversation
-from smc_harness.lifecycle.options import RunOptions
+from smc_harness.conversation.conversation import Conversation
+from smc_harness.conversation.options import RunOptions
+from smc_harness.declarations.recipe import LinearWarmup, StepDecay
 from smc_harness.training import optimizer as optimizers
-from smc_harness.training.recipe import LinearWarmup, StepDecay
 from smc_harness.training.trainer import Training
 from tests.toys import plugin, pruner_of, toy_task
 

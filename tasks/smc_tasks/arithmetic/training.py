@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from smc_harness.training.recipe import LinearWarmup, Recipe, Schedule, Selection, StepDecay
+from smc_harness.declarations.recipe import LinearWarmup, Recipe, Schedule, Selection, StepDecay
 from smc_tasks.arithmetic.word_problems import Settings
 
 if TYPE_CHECKING:
-    from smc_harness.lifecycle.context import TaskContext
+    from smc_harness.conversation.context import TaskContext
     from smc_tasks.arithmetic.problems import Example
 
 POOL = 8

@@ -13,8 +13,8 @@ from smc_tasks.commonsense.mini import CommonsenseMiniParams
 
 from smc_harness.discovery.loading import Locator, load
 from smc_harness.errors import UsageError
-from smc_harness.lifecycle.conversation import Conversation
-from smc_harness.lifecycle.options import RunOptions
+from smc_harness.conversation.conversation import Conversation
+from smc_harness.conversation.options import RunOptions
 
 MODULE = "smc_tasks.commonsense.mini"
 SMALL = {"entities": 8, "relations": 3, "values": 12, "train_draws": 6, "test_draws": 4}

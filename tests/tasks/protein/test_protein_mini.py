@@ -14,8 +14,8 @@ from smc_tasks.protein.mini import ProteinMiniParams
 
 from smc_harness.discovery.loading import Locator, load
 from smc_harness.errors import UsageError
-from smc_harness.lifecycle.conversation import Conversation
-from smc_harness.lifecycle.options import RunOptions
+from smc_harness.conversation.conversation import Conversation
+from smc_harness.conversation.options import RunOptions
 
 MODULE = "smc_tasks.protein.mini"
 SMALL = {"train_sequences": 240, "test_sequences": 80}

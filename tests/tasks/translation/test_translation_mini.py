@@ -15,8 +15,8 @@ from smc_tasks.translation.mini import LONGEST, TranslationMiniParams
 
 from smc_harness.discovery.loading import Locator, load
 from smc_harness.errors import UsageError
-from smc_harness.lifecycle.conversation import Conversation
-from smc_harness.lifecycle.options import RunOptions
+from smc_harness.conversation.conversation import Conversation
+from smc_harness.conversation.options import RunOptions
 
 MODULE = "smc_tasks.translation.mini"
 SMALL = {"nouns": 8, "adjectives": 3, "verbs": 4, "train_sentences": 120, "test_sentences": 40, "steps": 60}

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pluggy
 
 from smc_harness import hookspecs
+from smc_harness.conversation import defaults
 from smc_harness.discovery.loading import Plugin
-from smc_harness.lifecycle import defaults
 
 
 def relay(task: Plugin, pruner: Plugin | None, listeners: Sequence[Plugin] = ()) -> pluggy.HookRelay:

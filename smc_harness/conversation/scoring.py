@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from smc_harness.conversation.conversation import Conversation
+from smc_harness.conversation.relay import implements
 from smc_harness.errors import PluginError
-from smc_harness.lifecycle.conversation import Conversation
-from smc_harness.lifecycle.relay import implements
 from smc_harness.sparsity import mask as masks
 
 _HOOK_TABLES = (

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smc_harness.config import PAPER_LEVELS
+from smc_harness.declarations.plans import Prune, Rewind, Train, cubic, default_plan, rungs
 from smc_harness.errors import PluginError
-from smc_harness.lifecycle.plans import Prune, Rewind, Train, cubic, default_plan, rungs
 
 
 @pytest.mark.parametrize("step", [0, 10, 20, 35, 50])

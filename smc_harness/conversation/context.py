@@ -13,7 +13,7 @@ from smc_harness.store.identity import seed_from
 if TYPE_CHECKING:
     import torch
 
-    from smc_harness.lifecycle.conversation import Conversation
+    from smc_harness.conversation.conversation import Conversation
 
 
 @dataclass

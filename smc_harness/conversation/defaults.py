@@ -11,8 +11,8 @@ from smc_harness.hookspecs import hookimpl
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from smc_harness.lifecycle.context import PrunerContext, TaskContext
-    from smc_harness.outcomes import Outcomes
+    from smc_harness.conversation.context import PrunerContext, TaskContext
+    from smc_harness.declarations.outcomes import Outcomes
 
 
 @hookimpl(trylast=True)

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from smc_harness import hookspecs
+from smc_harness.conversation.context import Context, PrunerContext, TaskContext
+from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.relay import relay
+from smc_harness.declarations.outcomes import Outcomes
+from smc_harness.declarations.recipe import Recipe
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
-from smc_harness.lifecycle.context import Context, PrunerContext, TaskContext
-from smc_harness.lifecycle.options import RunOptions
-from smc_harness.lifecycle.relay import relay
-from smc_harness.outcomes import Outcomes
 from smc_harness.sparsity import scope
-from smc_harness.training.recipe import Recipe
 
 _SPLITS_KEPT = 2
 _splits: OrderedDict[tuple[object, ...], Mapping[str, Sequence[Any]]] = OrderedDict()

@@ -1,0 +1,1 @@
+"""One task, one pruner, and the session plugins that listen: every hook call passes through here."""
