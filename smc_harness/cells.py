@@ -120,6 +120,7 @@ class CellResult:
             "cached": self.cached,
             "error": self.error,
             "diagnosis": measured.diagnosis if measured else [],
+            "densities": measured.densities if measured else {},
             "logged": measured.logged if measured else {},
             "outcomes": measured.outcomes if measured else None,
         }

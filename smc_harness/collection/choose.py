@@ -62,10 +62,8 @@ class Choice:
         for pattern in patterns:
             matches = {pattern} & set(names) or set(fnmatch.filter(names, pattern))
             if not matches:
-                broken = f" ({len(self.catalogue.problems)} plugins could not be loaded)" * bool(
-                    self.catalogue.problems
-                )
-                raise UsageError(f"no {kind} {pattern!r}{nearest(pattern, names)}{broken}")
+                broken = [f"; {problem.source}: {problem.reason}" for problem in self.catalogue.problems]
+                raise UsageError(f"no {kind} {pattern!r}{nearest(pattern, names)}{''.join(broken)}")
             found |= matches
         return found
 

@@ -10,8 +10,7 @@ from smc_harness import hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from smc_harness.conversation.context import TaskContext
-    from smc_harness.declarations.outcomes import Outcomes
+    from smc_harness import Outcomes, TaskContext
     from smc_tasks.arithmetic.batching import Batch
     from smc_tasks.arithmetic.gts import GTS
     from smc_tasks.arithmetic.problems import Example
@@ -59,7 +58,7 @@ class GtsTask:
         """1.0 where the predicted expression is the equation or has its value (within 1e-4), else 0.0."""
         import torch
 
-        from smc_harness.declarations.outcomes import Outcomes
+        from smc_harness import Outcomes
         from smc_tasks._minis import require_finite
         from smc_tasks.arithmetic.expressions import same_answer
 

@@ -27,7 +27,7 @@ class Encoder(nn.Module):
         self.dropout = dropout
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """tokens [B, T], lengths [B] -> the words in context [B, T, H] and the whole question [B, H].
+        """Tokens [B, T], lengths [B] -> the words in context [B, T, H] and the whole question [B, H].
 
         Both are sums of the two directions; the question is the sum of their last states.
         """

@@ -136,7 +136,7 @@ def same_answer(predicted: Sequence[str], target: Sequence[str], numbers: Sequen
 
 
 def number_index(symbol: str) -> int | None:
-    """k for `number<k>`, None for every other symbol."""
+    """K for `number<k>`, None for every other symbol."""
     digits = symbol.removeprefix("number")
     return int(digits) if digits != symbol and digits.isdecimal() else None
 

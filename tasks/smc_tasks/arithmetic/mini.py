@@ -11,8 +11,7 @@ from smc_harness.errors import UsageError
 from smc_tasks.arithmetic._task import GtsTask
 
 if TYPE_CHECKING:
-    from smc_harness.conversation.context import TaskContext
-    from smc_harness.declarations.recipe import Recipe
+    from smc_harness import Recipe, TaskContext
     from smc_tasks.arithmetic.gts import GTS
     from smc_tasks.arithmetic.problems import Example
 

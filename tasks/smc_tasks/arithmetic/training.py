@@ -1,4 +1,4 @@
-"""How GTS is trained on real word problems and on generated ones."""
+"""How GTS is trained on real word problems."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from smc_harness.declarations.recipe import LinearWarmup, Recipe, Schedule, Selection, StepDecay
+from smc_harness import LinearWarmup, Recipe, Selection, StepDecay
 from smc_tasks.arithmetic.word_problems import Settings
 
 if TYPE_CHECKING:
-    from smc_harness.conversation.context import TaskContext
+    from smc_harness import TaskContext
     from smc_tasks.arithmetic.problems import Example
 
 POOL = 8
@@ -23,7 +23,7 @@ POOL = 8
 def word_problem_recipe(settings: Settings, selection: str, context: TaskContext) -> Recipe:
     """Adam with an L2 penalty; selection after every epoch, on `valid` or, as published, on `test`."""
     per_epoch = math.ceil(len(context.data["train"]) / settings.batch)
-    schedule: Schedule = LinearWarmup(0.02)
+    schedule: LinearWarmup | StepDecay = LinearWarmup(0.02)
     if settings.halve_every is not None:
         schedule = StepDecay(every=settings.halve_every * per_epoch, factor=0.5)
     return Recipe(
@@ -33,17 +33,6 @@ def word_problem_recipe(settings: Settings, selection: str, context: TaskContext
         schedule=schedule,
         selection=Selection("test" if selection == "paper" else "valid", every=per_epoch),
         batch_order=partial(_similar_lengths, context),
-    )
-
-
-def mini_recipe(steps: int, batch: int, learning_rate: float, decay: float) -> Recipe:
-    """AdamW with a short warm-up, a linear decay to zero and clipping; the last weights are kept."""
-    return Recipe(
-        steps=steps,
-        batch_size=batch,
-        optimizer=partial(_adamw, learning_rate=learning_rate, decay=decay),
-        schedule=LinearWarmup(0.05),
-        clip=1.0,
     )
 
 
@@ -74,7 +63,3 @@ def _similar_lengths(
 
 def _adam(groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, lr=learning_rate, weight_decay=1e-5, fused=True)
-
-
-def _adamw(groups: list[dict[str, Any]], learning_rate: float, decay: float) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), weight_decay=decay, fused=True)

@@ -49,7 +49,7 @@ class Additive(nn.Module):
         self.energy = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """query [G, K, Q], keys [G, N, H] that `self.key` was applied to -> energies [G, K, N]."""
+        """Query [G, K, Q], keys [G, N, H] that `self.key` was applied to -> energies [G, K, N]."""
         mixed = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))
         energies: Tensor = self.energy(mixed).squeeze(-1)
         return energies
@@ -104,7 +104,7 @@ class TreeDecoder(nn.Module):
         )
 
     def attend(self, goals: Tensor, encoding: Encoding) -> Tensor:
-        """goals [G, K, H] -> contexts [G, K, H]."""
+        """Goals [G, K, H] -> contexts [G, K, H]."""
         energies = self.attention(self.drop(goals), encoding.keys) + encoding.memory_bias.unsqueeze(1)
         return torch.softmax(energies, dim=-1) @ encoding.memory
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from smc_tasks.arithmetic.expressions import (
     OPERATORS,
     Tree,
@@ -73,7 +72,7 @@ def test_well_formed_is_what_one_expression_reads_to_its_end(symbols: list[str])
 
 
 def test_infix_without_brackets_keeps_precedence_and_order() -> None:
-    assert prefix_from_infix("8.0 - 2.0 - 3.0 * 4.0".split()) == ("-", "-", "8.0", "2.0", "*", "3.0", "4.0")
+    assert prefix_from_infix(["8.0", "-", "2.0", "-", "3.0", "*", "4.0"]) == ("-", "-", "8.0", "2.0", "*", "3.0", "4.0")
 
 
 @pytest.mark.parametrize("text", ["", "( 1.0", "1.0 )", "1.0 +", "1.0 2.0", "( )"])
@@ -83,7 +82,7 @@ def test_infix_that_is_no_expression_is_refused(text: str) -> None:
 
 
 def test_children_are_the_places_of_the_operands() -> None:
-    assert children("+ - number0 number1 number2".split()) == ((1, 2, -1, -1, -1), (4, 3, -1, -1, -1))
+    assert children(["+", "-", "number0", "number1", "number2"]) == ((1, 2, -1, -1, -1), (4, 3, -1, -1, -1))
 
 
 def test_children_of_a_broken_expression_are_refused() -> None:
@@ -106,11 +105,11 @@ def test_answers_within_the_tolerance_agree_and_others_do_not() -> None:
 
 
 def test_the_target_itself_is_right_even_without_a_value() -> None:
-    assert same_answer("/ number0 number2".split(), "/ number0 number2".split(), NUMBERS)
+    assert same_answer(["/", "number0", "number2"], ["/", "number0", "number2"], NUMBERS)
 
 
 def test_two_expressions_without_a_value_do_not_agree() -> None:
-    assert not same_answer("/ number0 number2".split(), "/ number1 number2".split(), NUMBERS)
+    assert not same_answer(["/", "number0", "number2"], ["/", "number1", "number2"], NUMBERS)
 
 
 @pytest.mark.skipif("SMC_DATA_DIR" not in os.environ, reason="SMC_DATA_DIR is not set")

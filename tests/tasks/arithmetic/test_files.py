@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-
-from smc_harness.errors import UsageError
 from smc_tasks.arithmetic.expressions import value_of
 from smc_tasks.arithmetic.files import convert, existing, read_problems
+
+from smc_harness.errors import UsageError
 
 HEADER = "Question,Numbers,Equation,Answer,group_nums,Body\n"
 ROW = '"Mary wants number0 cups , not number1 .",8.0 2.0,- number0 number1,6,"[1, 2]",None\n'

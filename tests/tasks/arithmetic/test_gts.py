@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import Tensor
-
 from smc_tasks.arithmetic.batching import collate
 from smc_tasks.arithmetic.expressions import OPERATORS, is_well_formed
 from smc_tasks.arithmetic.gts import GTS
 from smc_tasks.arithmetic.problems import Example, Problem, Vocabulary, encode
+from torch import Tensor
 
-WORDS = tuple("ann ben cat dog eggs".split())
+WORDS = tuple(["ann", "ben", "cat", "dog", "eggs"])
 VOCABULARY = Vocabulary(
     words={word: index for index, word in enumerate([*WORDS, "number0", "number1", "number2"], start=2)},
     constants=("2.0", "100.0"),

@@ -6,12 +6,12 @@ import random
 from types import SimpleNamespace
 
 import pytest
-
-from smc_harness.errors import UsageError
 from smc_tasks.arithmetic.expressions import OPERATORS, is_well_formed, number_index, value_of
 from smc_tasks.arithmetic.mini import ArithmeticMiniParams
 from smc_tasks.arithmetic.mini_data import CONSTANTS, lexicon, problems
 from smc_tasks.arithmetic.problems import Problem, encode, vocabulary_of
+
+from smc_harness.errors import UsageError
 
 SMALL = ArithmeticMiniParams(train=400, test=100)
 
@@ -79,7 +79,6 @@ def test_senseless_sizes_are_refused(setting: dict[str, int]) -> None:
 
 def test_a_few_steps_already_learn_something() -> None:
     import torch
-
     from smc_tasks.arithmetic.mini import arithmetic_mini
 
     context = SimpleNamespace(params=SMALL, retraining=False)

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-
-from smc_harness.errors import UsageError
 from smc_tasks.arithmetic.problems import Example, Problem, encode, vocabulary_of
 from smc_tasks.arithmetic.training import bucketed
 from smc_tasks.arithmetic.word_problems import (
@@ -22,6 +20,8 @@ from smc_tasks.arithmetic.word_problems import (
     plugins,
     svamp_gts,
 )
+
+from smc_harness.errors import UsageError
 
 CSV = "Question,Numbers,Equation,Answer\n" + "".join(
     f"ann has number0 {thing} and buys number1 {thing} .,{count} 2,{sign} number0 number1,0\n"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smc_harness.cells import Verdict
+from smc_harness.verdict.search import SEARCHES, next_level
+
+LEVELS = st.lists(st.floats(0, 0.99), unique=True, max_size=12).map(sorted)
+SETTLED = st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.SKIPPED, Verdict.INCONCLUSIVE])
+
+
+def walked(search: str, levels: list[float], answer: dict[float, Verdict]) -> list[float]:
+    """The levels that a run measures, in order."""
+    verdicts: dict[float, Verdict] = {}
+    while (level := next_level(search, levels, verdicts)) is not None:
+        assert level not in verdicts
+        verdicts[level] = answer[level]
+        assert len(verdicts) <= len(levels)
+    return list(verdicts)
+
+
+@st.composite
+def trajectories(draw: st.DrawFn) -> tuple[list[float], dict[float, Verdict]]:
+    levels = draw(LEVELS)
+    return levels, {level: draw(SETTLED) for level in levels}
+
+
+@given(st.sampled_from(SEARCHES), trajectories())
+def test_every_search_ends_and_asks_for_each_level_at_most_once(search: str, given_: tuple) -> None:
+    assert set(walked(search, *given_)) <= set(given_[0])
+
+
+@given(trajectories())
+def test_until_fail_goes_up_to_the_first_fail_and_no_further(given_: tuple) -> None:
+    levels, answer = given_
+    failing = [level for level in levels if answer[level] is Verdict.FAIL]
+    assert walked("until-fail", levels, answer) == [level for level in levels if not failing or level <= failing[0]]
+
+
+@given(trajectories())
+def test_grid_measures_every_level_in_order(given_: tuple) -> None:
+    levels, answer = given_
+    assert walked("grid", levels, answer) == levels
+
+
+@given(st.sampled_from(SEARCHES), trajectories(), st.data())
+def test_levels_measured_before_are_not_asked_for_again(search: str, given_: tuple, data: st.DataObject) -> None:
+    levels, answer = given_
+    known = {level: answer[level] for level in levels if data.draw(st.booleans())}
+    level = next_level(search, levels, known)
+    assert level is None or level not in known
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ERROR, Verdict.SKIPPED, Verdict.INCONCLUSIVE])
+def test_what_is_not_a_fail_does_not_end_the_search(verdict: Verdict) -> None:
+    assert next_level("until-fail", [0.2, 0.5], {0.2: verdict}) == 0.5
+
+
+def test_a_fail_found_above_does_not_hide_the_levels_below() -> None:
+    assert next_level("until-fail", [0.2, 0.5, 0.8], {0.8: Verdict.FAIL}) == 0.2
+
+
+def test_without_levels_there_is_nothing_to_measure() -> None:
+    assert [next_level(search, [], {}) for search in SEARCHES] == [None, None]
