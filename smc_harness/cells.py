@@ -24,6 +24,11 @@ def show_level(level: float) -> str:
     return short if float(short) == level else repr(level)
 
 
+def counted(number: int, what: str) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{number} {what}" + "s" * (number != 1)
+
+
 def visible(text: str) -> str:
     """The text on one line, whatever a plugin is called: what does not print is escaped, as in Python."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -28,7 +28,11 @@ _COLLECTING = ("set", "variant", "plugins")
 
 @dataclass
 class Config:
-    """The settled options, and the session's plugin manager. `stash`: what session plugins keep for themselves."""
+    """The settled options, and the session's plugin manager.
+
+    stash: what session plugins keep for themselves. The command line keeps there `catalogue` (the plugins that were
+    found), `listeners` (the session plugins that workers need) and `stdout` (where results go for `-`).
+    """
 
     options: argparse.Namespace
     pluginmanager: pluggy.PluginManager

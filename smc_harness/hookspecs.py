@@ -148,7 +148,7 @@ def prepare_model(context: TaskContext) -> torch.nn.Module | None:
 
     When: once per process and (training id, seed). First result wins; required of every task.
     context: `context.data` holds the splits (for a vocabulary, a number of classes).
-    Must give the same weights for the same (parameters, seed): draw from the global generators or
+    Returns: the model. Must give the same weights for the same (parameters, seed): draw from the global generators or
     `context.generator`, both of which are seeded.
     """
 
@@ -172,6 +172,7 @@ def recipe(context: TaskContext) -> Recipe | None:
     When: at the start of every training stage. First result wins; required of every task.
     context: `context.retraining` is False for a training that starts from start weights (or was rewound), True for
     one that starts from weights trained to the end; the latter may be shorter (a fine-tune).
+    Returns: a `Recipe`.
     """
 
 
@@ -200,6 +201,7 @@ def blocks(model: torch.nn.Module, context: TaskContext) -> Sequence[torch.nn.Mo
     """The model's blocks in forward order, for pruners that work layer by layer.
 
     When: a pruner asks for `context.blocks(model)`. First result wins.
+    Returns: modules of the model, in the order of the forward pass.
     Default: the longest `torch.nn.ModuleList` of the model.
     """
 
@@ -225,8 +227,9 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage] | None:
 def compute_scores(model: torch.nn.Module, context: PrunerContext) -> Mapping[str, torch.Tensor] | None:
     """Score every prunable weight: its saliency.
 
-    When: before each pruning. The model is in eval mode, gradients are enabled, `.grad` is None, pruned weights are
-    zero. The harness restores mode, gradients, hooks and random state afterwards; weights must be left as found.
+    When: before each pruning. First result wins. The model is in eval mode, gradients are enabled, `.grad` is None,
+    pruned weights are zero. The harness restores mode, gradients, hooks and random state afterwards; weights must be
+    left as found.
     Returns: {name: scores of the parameter's shape} for every name of `context.prunable(model)`. Higher means keep,
     -inf is pruned first, +inf last, NaN is an error. Scores do not depend on the level (they are computed once for
     all levels that prune from the same weights), so `context.level` is not set here.
@@ -257,7 +260,7 @@ def update_mask(
     """Change the mask during training, or gather statistics for a later pruning.
 
     When: every optimiser step of a training stage that has a mask or a pruning schedule, after the backward pass:
-    `.grad` holds the gradients of all weights, dead ones included, before masking and clipping.
+    `.grad` holds the gradients of all weights, dead ones included, before masking and clipping. First result wins.
     mask: the present mask, {name: bool}; do not change it in place.
     context: `step`, `total_steps`, `level` (the level asked of the cell), `state` (tensors to keep).
     Returns: a new mask, or None to leave it. Newly living weights start at zero with fresh optimiser state.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -118,9 +119,7 @@ def test_a_pyproject_without_our_table_says_nothing(content: str) -> None:
         ("--seeds many", f"{ADDOPTS}: argument --seeds: 'many' given"),
     ],
 )
-def test_a_bad_environment_is_refused_with_its_name(
-    monkeypatch: pytest.MonkeyPatch, value: str, expected: str
-) -> None:
+def test_a_bad_environment_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch, value: str, expected: str) -> None:
     monkeypatch.setenv(ADDOPTS, value)
     assert refused().startswith(expected)
 
@@ -147,7 +146,7 @@ def test_a_bad_option_is_refused_with_what_would_work(words: list[str], expected
 
 
 def test_options_are_not_abbreviated() -> None:
-    assert refused("--tol", "0.1") == "unknown option --tol"
+    assert refused("--toleranc", "0.1") == "unknown option --toleranc; did you mean '--tolerance'?"
 
 
 def test_ids_may_stand_on_both_sides_of_options() -> None:
@@ -174,7 +173,7 @@ def test_the_grid_of_the_paper_has_ten_levels_in_order() -> None:
     assert len(PAPER_LEVELS) == 10
     assert sorted(PAPER_LEVELS) == list(PAPER_LEVELS)
     # each rung prunes about a fifth of what the one below leaves
-    assert all(0.75 <= (1 - high) / (1 - low) <= 0.86 for low, high in zip(PAPER_LEVELS, PAPER_LEVELS[1:], strict=False))
+    assert all(0.75 <= (1 - high) / (1 - low) <= 0.86 for low, high in pairwise(PAPER_LEVELS))
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "-0.1", "50", "nan", "inf", "0.2,1.5"])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from smc_harness.cells import counted
 from smc_harness.cli.sessions import BUILT_IN
 from smc_harness.config import Parser
 from smc_harness.discovery.catalogue import Catalogue, discover
@@ -87,7 +88,7 @@ def _show(rows: list[dict[str, Any]], what: str) -> None:
         print(f"no {what}")
         return
     if what == "runs":
-        lines = [(str(row["id"]), f"{row['cells']} cells", row["command"]) for row in rows]
+        lines = [(str(row["id"]), counted(row["cells"], "cell"), row["command"]) for row in rows]
     else:
         lines = [
             (

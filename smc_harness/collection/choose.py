@@ -63,7 +63,8 @@ class Choice:
             matches = {pattern} & set(names) or set(fnmatch.filter(names, pattern))
             if not matches:
                 broken = [f"; {problem.source}: {problem.reason}" for problem in self.catalogue.problems]
-                raise UsageError(f"no {kind} {pattern!r}{nearest(pattern, names)}{''.join(broken)}")
+                hint = nearest(pattern, names) or f"; smc-harness list {kind}s shows what there is"
+                raise UsageError(f"no {kind} {pattern!r}{hint}{''.join(broken)}")
             found |= matches
         return found
 

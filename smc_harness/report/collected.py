@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from smc_harness.cells import counted
 from smc_harness.collection.collect import Collection
 from smc_harness.config import Config
 from smc_harness.report.json_file import SCHEMA, write
@@ -27,4 +28,4 @@ def show(collection: Collection, config: Config) -> None:
         for cell in collection.cells:
             print(cell.id)
         deselected = f", {collection.deselected} deselected" if collection.deselected else ""
-        print(f"\n{len(collection.cells)} cells collected{deselected}")
+        print(f"\n{counted(len(collection.cells), 'cell')} collected{deselected}")

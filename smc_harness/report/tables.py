@@ -42,18 +42,36 @@ def _style(found: FirstFail) -> str:
 
 
 def first_fail(console: Console, session: Session, results: Sequence[CellResult]) -> None:
-    """Pruners x tasks: (last pass, first fail], one line a seed, with the dense score above."""
+    """Pruners x tasks: (last pass, first fail], one line a seed, with the dense score above.
+
+    Nothing is cut: tasks that do not fit beside the others get a table below, and a cell that is too wide is folded.
+    """
     found = first_fails(results)
     if not found:
         return
-    tasks = list(dict.fromkeys(item.task for item in found))
+    console.print(Text("\nfirst fail: (last pass, first fail]", "italic"))
+    shown: list[str] = []
+    for task in dict.fromkeys(item.task for item in found):
+        wider = _table(session, results, [*shown, task])
+        if (
+            shown
+            and Measurement.get(console, console.options.update(max_width=_NO_LIMIT), wider).maximum > console.width
+        ):
+            console.print(_table(session, results, shown))
+            shown = []
+        shown.append(task)
+    console.print(_table(session, results, shown))
+    if any(not item.monotone for item in found):
+        console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
+
+
+def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
     phases = {result.cell.pruner: result.cell.phase for result in results}
     pruners = sorted(phases, key=lambda name: ((*_PHASES, phases[name]).index(phases[name]), name))
     cells: dict[tuple[str, str], list[FirstFail]] = {}
-    for item in found:
+    for item in first_fails(results):
         cells.setdefault((item.pruner, item.task), []).append(item)
-    table = Table(box=box.SIMPLE, title="first fail: (last pass, first fail]", title_justify="left", pad_edge=False)
-    # nothing is cut: a screen that is too narrow folds the cells, and a log has no width
+    table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("pruner", overflow="fold")
     table.add_column("phase", overflow="fold", style="dim")
     for task in tasks:
@@ -62,14 +80,7 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
     for pruner in pruners:
         row = [Text("\n").join(Text(interval(i), _style(i)) for i in cells.get((pruner, task), [])) for task in tasks]
         table.add_row(Text(visible(pruner)), phases[pruner], *row)
-    console.print()
-    console.print(table, width=None if console.file.isatty() else _natural_width(console, table))
-    if any(not item.monotone for item in found):
-        console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
-
-
-def _natural_width(console: Console, table: Table) -> int:
-    return Measurement.get(console, console.options.update(max_width=_NO_LIMIT), table).maximum
+    return table
 
 
 def _dense(session: Session, task: str) -> Text:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smc_harness.cells import visible
+from smc_harness.cells import counted, visible
 from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from smc_harness.report.live import LiveView
     from smc_harness.session import Session
 
+_NO_LIMIT = 100_000
+"""The width of a log."""
 _LETTERS = {"pass": ".", "fail": "F", "inconclusive": "?", "error": "E", "skipped": "s", "not-run": "-"}
 STYLES = {
     "pass": "green",
@@ -44,7 +46,8 @@ class Terminal:
 
         # results that go to standard output as JSON must not meet anything else there
         stream = sys.stderr if getattr(config.options, "json", None) == "-" else sys.stdout
-        self.console: Console = Console(file=stream, highlight=False, soft_wrap=True, emoji=False)
+        width = None if stream.isatty() else _NO_LIMIT
+        self.console: Console = Console(file=stream, highlight=False, soft_wrap=True, emoji=False, width=width)
         self.levels: dict[tuple[str, str, int], list[float]] = {}
         self.loud = config.options.verbose - config.options.quiet
         self.started = time.monotonic()
@@ -90,7 +93,7 @@ class Terminal:
 
         options, collection = session.config.options, session.collection
         counts = [
-            f"{len({getattr(cell, axis) for cell in collection.cells})} {axis}s"
+            counted(len({getattr(cell, axis) for cell in collection.cells}), axis)
             for axis in ("task", "pruner", "level", "seed")
         ]
         self.line(
@@ -98,7 +101,7 @@ class Terminal:
             f"store {session.store}"
         )
         gone = f", {collection.deselected} deselected" if collection.deselected else ""
-        self.line(f"collected {len(collection.cells)} cells ({', '.join(counts)}){gone}\n")
+        self.line(f"collected {counted(len(collection.cells), 'cell')} ({', '.join(counts)}){gone}\n")
 
     @hookimpl
     def cell_started(self, cell: Cell) -> None:

@@ -88,6 +88,8 @@ class Training:
         self.clipped = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.enforcer: Enforcer | None = None
         self._best: tuple[float, dict[str, Tensor], Mask | None] | None = None
+        if recipe.selection is not None:
+            conversation.task.log("selected_on", recipe.selection.split)
         if mask is not None:
             self._enforce(mask)
 

@@ -69,7 +69,15 @@ def test_a_file_is_collected_under_the_name_it_declares(workshop: Workshop) -> N
 def test_a_folder_is_searched_deeply_for_files_that_hold_a_plugin(workshop: Workshop) -> None:
     pruner(workshop, "plugins/a.py", "a")
     pruner(workshop, "plugins/deep/er/b.py", "b")
-    for path in ("_helper.py", ".hidden/c.py", "_private/d.py", "node_modules/e.py", "venv/f.py", "g.txt", "h/__init__.py"):
+    for path in (
+        "_helper.py",
+        ".hidden/c.py",
+        "_private/d.py",
+        "node_modules/e.py",
+        "venv/f.py",
+        "g.txt",
+        "h/__init__.py",
+    ):
         workshop.write(f"plugins/{path}", "raise SystemError('hookimpl: this must not be imported')")
     workshop.write("plugins/venv/pyvenv.cfg", "")
     workshop.write("plugins/other.py", "raise SystemError('nor this, which does not mention it')")
@@ -79,7 +87,9 @@ def test_a_folder_is_searched_deeply_for_files_that_hold_a_plugin(workshop: Work
 
 
 def test_a_file_that_is_reached_twice_is_collected_once(workshop: Workshop) -> None:
-    path = workshop.write("plugins/a.py", "import builtins\nbuiltins.count += 1\n" + PRUNER.format(name="a", phase="after"))
+    path = workshop.write(
+        "plugins/a.py", "import builtins\nbuiltins.count += 1\n" + PRUNER.format(name="a", phase="after")
+    )
     (workshop.folder / "link.py").symlink_to(path)
     import builtins
 

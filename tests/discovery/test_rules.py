@@ -25,7 +25,9 @@ def pruner(**attributes: Any) -> SimpleNamespace:
 
 
 def task(**attributes: Any) -> SimpleNamespace:
-    return SimpleNamespace(**{hook: hookimpl(specname=hook)(_plain(hook)) for hook in rules.REQUIRED["task"]} | attributes)
+    return SimpleNamespace(
+        **{hook: hookimpl(specname=hook)(_plain(hook)) for hook in rules.REQUIRED["task"]} | attributes
+    )
 
 
 def _plain(hook: str) -> Any:

@@ -23,7 +23,7 @@ EVALUATION_BATCH = 500
 class ProteinMiniParams(MiniParams):
     """`motifs` motifs of `motif_length` residues for each class, in sequences of `length` residues."""
 
-    steps: int = 800
+    steps: int = 950
     classes: int = 4
     motifs: int = 4
     motif_length: int = 4

@@ -26,7 +26,7 @@ LONGEST = 8
 class TranslationMiniParams(MiniParams):
     """Concepts by part of speech, and sentences in each split; every sentence is used in both directions."""
 
-    steps: int = 400
+    steps: int = 600
     nouns: int = 110
     adjectives: int = 70
     verbs: int = 70

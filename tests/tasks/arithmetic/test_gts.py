@@ -14,7 +14,7 @@ from smc_tasks.arithmetic.gts import GTS
 from smc_tasks.arithmetic.problems import Example, Problem, Vocabulary, encode
 from torch import Tensor
 
-WORDS = tuple(["ann", "ben", "cat", "dog", "eggs"])
+WORDS = ("ann", "ben", "cat", "dog", "eggs")
 VOCABULARY = Vocabulary(
     words={word: index for index, word in enumerate([*WORDS, "number0", "number1", "number2"], start=2)},
     constants=("2.0", "100.0"),

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from conftest import Ran, Workshop
+from smc_harness.cells import Cell, CellResult, Measurement, Verdict
+from smc_harness.collection.collect import Collection
+from smc_harness.discovery.catalogue import Catalogue, Problem
+from smc_harness.execution.jobs import Progress
+from smc_harness.report.live import LiveView
+from smc_harness.report.terminal import Terminal
+from tests.toys import PRUNER, plugin
+
+LONG = "long-" * 40 + "name"
+LETTERS = {".": Verdict.PASS, "F": Verdict.FAIL, "E": Verdict.ERROR, "s": Verdict.SKIPPED}
+
+
+def config(**options: Any) -> Any:
+    settled = {"json": None, "verbose": 0, "quiet": 0, "scope": "paper", "seed": 0, "search": "until-fail"}
+    return SimpleNamespace(options=SimpleNamespace(**settled | {"debug": False} | options), stash={})
+
+
+def result(cell: Cell, letter: str) -> CellResult:
+    error = "odd" if letter in "Es" else None
+    measurement = None if error else Measurement(0.5, 10, 0.25)
+    return CellResult(cell, LETTERS[letter], "accuracy", 0.75, measurement, error=error)
+
+
+def told(
+    capsys: pytest.CaptureFixture[str], *letters: str, task: str = "t", broken: bool = False, **options: Any
+) -> list[str]:
+    """What the terminal shows of a run in which each trajectory of three levels goes as its letters say."""
+    levels = (0.2, 0.36, 0.488)
+    trajectories = [[Cell(task, f"p{i}", level, 0, "after") for level in levels] for i in range(len(letters))]
+    cells = [cell for trajectory in trajectories for cell in trajectory]
+    catalogue = Catalogue(problems=[Problem("mine.py", "odd")], notices=["noticed"]) if broken else Catalogue()
+    settled = config(**options)
+    dense = SimpleNamespace(task=plugin("task", task, SimpleNamespace()), measurement=None)
+    session: Any = SimpleNamespace(
+        config=settled,
+        collection=Collection(catalogue, {}, {}, cells),
+        store="store",
+        denses={(task, 0): dense},
+        interrupted=False,
+    )
+    terminal = Terminal(settled)
+    terminal.session_started(session)
+    results = [
+        result(cell, letter)
+        for trajectory, word in zip(trajectories, letters, strict=True)
+        for cell, letter in zip(trajectory, word, strict=False)
+    ]
+    for one in results:
+        terminal.cell_finished(one)
+    terminal.session_finished(session, results)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_trajectory_is_a_line_once_nothing_is_left_to_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, "..F", "F", "E.F", "...")
+    assert lines[1] == "collected 12 cells (1 task, 4 pruners, 3 levels, 1 seed)"
+    assert lines[3:7] == [
+        "t::p0 seed0 ..F (0.36, 0.488]",
+        "t::p1 seed0 F (-, 0.2]",
+        "t::p2 seed0 E.F (0.36, 0.488]",
+        "t::p3 seed0 ... none up to 0.488",
+    ]
+
+
+def test_a_trajectory_that_was_cut_off_is_shown_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "t::p0 seed0 . none up to 0.2" in told(capsys, ".")
+
+
+def test_verbose_is_a_line_for_each_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, ".EF", verbose=1)
+    assert lines[3:6] == [
+        "t::p0[0.2,seed0] PASS 0.5 (dense 0.75) 0.2 s",
+        "t::p0[0.36,seed0] ERROR odd",
+        "t::p0[0.488,seed0] FAIL 0.5 (dense 0.75) 0.2 s",
+    ]
+
+
+def test_quiet_leaves_the_table_and_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line for line in told(capsys, "..F", quiet=1) if line.strip()]
+    assert lines[0] == "first fail: (last pass, first fail]"
+    assert lines[-1].startswith("2 passed, 1 failed in ")
+    assert len(lines) == 6
+
+
+def test_twice_quiet_leaves_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = told(capsys, "..F", quiet=2)
+    assert re.fullmatch(r"2 passed, 1 failed in \d+\.\d s", line)
+
+
+@pytest.mark.parametrize("quiet", [0, 1, 2])
+def test_problems_and_errors_are_told_however_quiet(capsys: pytest.CaptureFixture[str], quiet: int) -> None:
+    lines = told(capsys, "E..", quiet=quiet, broken=True)
+    assert "PROBLEM mine.py: odd" in lines
+    assert "ERROR t::p0[0.2,seed0]: odd" in lines
+    assert ("noticed" in lines) is (quiet == 0)
+
+
+def test_nothing_is_folded_or_cut_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in many a CI, whose log is no screen all the same
+    text = "\n".join(told(capsys, "E.F", task=LONG))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "\x1b[?25l" not in text
+    assert f"{LONG}::p0 seed0 E.F (0.36, 0.488]" in plain
+    assert f"ERROR {LONG}::p0[0.2,seed0]: odd" in plain
+    assert "…" not in plain
+    assert any(re.search(rf"pruner +phase +{LONG}", line) for line in plain.splitlines())
+
+
+def test_without_cells_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no cells: nothing to run" in told(capsys)
+
+
+def test_markup_and_emoji_in_names_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, "..F", task="[red]x:bug:[/red]\n")
+    assert "[red]x:bug:[/red]\\n::p0 seed0 ..F (0.36, 0.488]" in lines
+
+
+def test_the_live_part_counts_what_is_settled_and_shows_what_runs() -> None:
+    cells = [Cell("t", pruner, level, 0) for pruner in ("p\n", "q") for level in (0.2, 0.36)]
+    session: Any = SimpleNamespace(
+        config=config(),
+        collection=Collection(Catalogue(), {}, {}, cells),
+        running={"t::q seed0": Progress("train", 3, 9)},
+    )
+    live = LiveView(session)
+    live.started(cells[2])
+    live.finished(result(cells[0], "F"))
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(live)
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith("2 of 4 cells settled")  # the fail settles the level above, too
+    assert second.startswith("t::q seed0 0.2")
+    assert second.rstrip().endswith("train")
+
+
+def test_a_real_run_and_its_repetition(command: Callable[..., Ran], workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.write("plugins/long.py", PRUNER.format(name=LONG, phase="after"))
+    words = ("--collect", "plugins", "--levels", "0.2,0.99", "-n", "0")
+    first = command(*words)
+    assert (first.code, first.err) == (0, "")
+    lines = first.out.splitlines()
+    assert lines[0].startswith("smc-harness ")
+    assert lines[1] == "collected 2 cells (1 task, 1 pruner, 2 levels, 1 seed)"
+    assert lines[3] == f"toy::{LONG} seed0 .F (0.2, 0.99]"
+    assert any(re.match(rf" {LONG} +after +\(0\.2, 0\.99\]", line) for line in lines)
+    again = command(*words).out.splitlines()
+    assert again[3] == f"toy::{LONG} seed0 .F (0.2, 0.99] cached"
+    assert re.fullmatch(r"1 passed, 1 failed in \d+\.\d s \(2 from the store\)", again[-1])
+    assert len(command(*words, "-qq").out.splitlines()) == 1
+    assert f"toy::{LONG}[0.99,seed0] FAIL" in command(*words, "-v").out
