@@ -54,19 +54,20 @@ class Session:
 
 def run(config: Config, command: list[str]) -> ExitCode:
     """Collect, plan, run, report."""
-    options = config.options
-    store = Path(options.store)
-    if options.cache_clear:
+    store = Path(config.options.store)
+    session = Session(config, collect(config), store)
+    stop = cannot_start(session)
+    tracks = plan(session) if stop is None else []
+    # nothing of the store is lost, and nothing is shown, before all that was asked for is known to be possible
+    if config.options.cache_clear:
         folder.clear(store)
     results = Results(folder.prepare(store))
     try:
-        collection = collect(config, results.last_failed)
-        session = Session(config, collection, store)
         config.hook.session_started(session=session)
-        if (stop := cannot_start(session)) is not None:
+        if stop is not None:
+            config.hook.session_finished(session=session, results=[])
             return stop
         session.number = results.begin_session(shlex.join(command))
-        tracks = plan(session)
         _drive(session, tracks, results)
         settled = session.in_order()
         code = exit_code(session, settled)

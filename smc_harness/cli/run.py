@@ -53,21 +53,8 @@ def _collect_only(config: Config) -> int:
     from smc_harness.collection.collect import collect
     from smc_harness.report.collected import show
 
-    collection = collect(config, lambda: _last_failed(Path(config.options.store)))
+    collection = collect(config)
     show(collection, config)
     if config.options.strict_plugins and collection.catalogue.problems:
         return ExitCode.PLUGIN
     return ExitCode.DONE if collection.cells else ExitCode.NOTHING
-
-
-def _last_failed(store: Path) -> set[str]:
-    """Of a store that may not exist yet; collecting does not make one."""
-    from smc_harness.store.results import Results
-
-    if not (store / "results.sqlite").is_file():
-        return set()
-    results = Results(store)
-    try:
-        return results.last_failed()
-    finally:
-        results.close()

@@ -6,6 +6,7 @@ import argparse
 import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from smc_harness.cells import Cell
@@ -15,6 +16,7 @@ from smc_harness.config import Config, read_levels
 from smc_harness.discovery.catalogue import Catalogue, discover
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import UsageError, nearest
+from smc_harness.store.results import last_failed
 
 
 @dataclass
@@ -32,11 +34,8 @@ class Collection:
     deselected: int = 0
 
 
-def collect(config: Config, last_failed: Callable[[], set[str]] | None = None) -> Collection:
-    """Find the plugins, build the cells and select among them. Raises UsageError.
-
-    last_failed: called for --lf only; the ids of the cells to run again.
-    """
+def collect(config: Config) -> Collection:
+    """Find the plugins, build the cells and select among them. Raises UsageError."""
     options = config.options
     catalogue = config.stash.get("catalogue") or discover([Path(path) for path in options.collect])
     choice = Choice(catalogue, read_settings(options.set))
@@ -49,7 +48,7 @@ def collect(config: Config, last_failed: Callable[[], set[str]] | None = None) -
     cells = build(tasks, pruners, read_levels(options.levels), options.seeds, options.scope)
     config.hook.modify_cells(cells=cells, config=config)
     _check_modified(cells, {task.name for task in tasks}, {pruner.name for pruner in pruners})
-    chosen = select(cells, options, last_failed)
+    chosen = select(cells, options, partial(last_failed, Path(options.store)))
     return Collection(
         catalogue,
         {task.name: task for task in tasks},
@@ -85,10 +84,11 @@ def _check_modified(cells: Sequence[Cell], tasks: set[str], pruners: set[str]) -
         seen.add(cell.id)
 
 
-def select(
-    cells: Sequence[Cell], options: argparse.Namespace, last_failed: Callable[[], set[str]] | None = None
-) -> list[Cell]:
-    """The cells left by the ids, -k, --deselect and --lf. Raises UsageError for an id that matches nothing."""
+def select(cells: Sequence[Cell], options: argparse.Namespace, failed: Callable[[], set[str]] = set) -> list[Cell]:
+    """The cells left by the ids, -k, --deselect and --lf. Raises UsageError for an id that matches nothing.
+
+    failed: called for --lf only; the ids of the cells to run again, none for all of them.
+    """
     chosen = list(cells)
     if options.ids:
         kept = [match for text in options.ids for match in _by_id(text, chosen, "")]
@@ -100,8 +100,8 @@ def select(
     if options.deselect:
         gone = {cell.id for text in options.deselect for cell in _by_id(text, cells, "--deselect ")}
         chosen = [cell for cell in chosen if cell.id not in gone]
-    if options.last_failed and last_failed is not None and (failed := last_failed()):
-        chosen = [cell for cell in chosen if cell.id in failed]
+    if options.last_failed and (again := failed()):
+        chosen = [cell for cell in chosen if cell.id in again]
     return chosen
 
 

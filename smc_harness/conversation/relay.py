@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 
 import pluggy
@@ -10,6 +9,7 @@ import pluggy
 from smc_harness import hookspecs
 from smc_harness.conversation import defaults
 from smc_harness.discovery.loading import Plugin
+from smc_harness.discovery.rules import implementations
 
 
 def relay(task: Plugin, pruner: Plugin | None, listeners: Sequence[Plugin] = ()) -> pluggy.HookRelay:
@@ -27,4 +27,6 @@ def relay(task: Plugin, pruner: Plugin | None, listeners: Sequence[Plugin] = ())
 
 def implements(plugin: Plugin | None, hook: str) -> bool:
     """Whether the plugin itself answers a hook."""
-    return plugin is not None and inspect.getattr_static(plugin.hooks, hook, None) is not None
+    return plugin is not None and any(
+        found == hook and not options.get("wrapper") for _, found, _, options in implementations(plugin.hooks)
+    )

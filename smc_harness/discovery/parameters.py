@@ -22,9 +22,10 @@ def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
         if settings:
             raise UsageError(f"{plugin} has no parameter {next(iter(settings))!r}, nor any other")
         return None
-    if not is_dataclass(declared):
-        raise PluginError(f"{plugin}: params is {declared!r}; a frozen dataclass would work")
     kind = declared if isinstance(declared, type) else type(declared)
+    # a content key is taken from the parameters once: they must not change after that
+    if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise PluginError(f"{plugin}: params is {declared!r}; a frozen dataclass would work")
     known = {field.name for field in fields(kind) if field.init}
     values = {} if isinstance(declared, type) else {name: getattr(declared, name) for name in known}
     for name, text in settings.items():

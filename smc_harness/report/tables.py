@@ -61,6 +61,8 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
             shown = []
         shown.append(task)
     console.print(_table(session, results, shown))
+    for task in dict.fromkeys(task for (task, _), dense in session.denses.items() if _selected_on_scored(dense)):
+        console.print(f"{task}: the weights were selected on the scored examples", style="dim", markup=False)
     if any(not item.monotone for item in found):
         console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
 
@@ -81,6 +83,10 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
         row = [Text("\n").join(Text(interval(i), _style(i)) for i in cells.get((pruner, task), [])) for task in tasks]
         table.add_row(Text(visible(pruner)), phases[pruner], *row)
     return table
+
+
+def _selected_on_scored(dense: Dense) -> bool:
+    return dense.measurement is not None and dense.measurement.logged.get("selected_on") == "test"
 
 
 def _dense(session: Session, task: str) -> Text:

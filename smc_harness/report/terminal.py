@@ -165,6 +165,8 @@ class Terminal:
     def session_finished(self, session: Session, results: Sequence[CellResult]) -> None:
         if self.live is not None:
             self.display.stop()
+        if not results:
+            return  # what could not start has been said
         from smc_harness.report import tables
 
         for name, pending in self._pending.items():

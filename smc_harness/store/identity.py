@@ -18,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from smc_harness.errors import PluginError
+
 SCHEMA = 1
 """Bump when the meaning of a stored number changes in a way that the source digests cannot see."""
 
@@ -35,7 +37,10 @@ def _plain(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, frozenset | set):
         return sorted(value)
-    return repr(value)
+    text = repr(value)
+    if " at 0x" in text:
+        raise PluginError(f"{text} has no lasting text, so no result can be kept under it; plain values would work")
+    return text
 
 
 def seed_from(*parts: Any) -> int:

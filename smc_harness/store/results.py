@@ -13,6 +13,7 @@ from smc_harness.cells import CellResult, Measurement
 from smc_harness.errors import UsageError
 
 SCHEMA_VERSION = 1
+FILE = "results.sqlite"
 
 _TABLES = """
 CREATE TABLE measurements (
@@ -36,7 +37,7 @@ class Results:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "results.sqlite"
+        path = folder / FILE
         try:
             self._connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -130,3 +131,14 @@ class _Transaction:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def last_failed(folder: Path) -> set[str]:
+    """`Results.last_failed` of a store that may not exist yet; asking does not make one."""
+    if not (folder / FILE).is_file():
+        return set()
+    results = Results(folder)
+    try:
+        return results.last_failed()
+    finally:
+        results.close()

@@ -203,7 +203,7 @@ def test_nothing_collected_is_exit_code_5(command: Command) -> None:
 def test_strict_plugins_stops_before_running(command: Command, workshop: Workshop) -> None:
     workshop.write("broken.py", "1 / 0")
     done = command("--collect", "broken.py", *ONE, "--strict-plugins", "--json", "-")
-    assert (done.code, done.out) == (7, "")
+    assert (done.code, json.loads(done.out)["cells"]) == (7, [])
 
 
 def test_a_broken_installed_plugin_is_reported_and_the_good_one_of_its_distribution_loads(
@@ -370,3 +370,27 @@ def test_a_dense_model_below_its_floor_skips_the_cells_and_exits_with_5(command:
     assert (skipped.code, skipped.report["cells"][0]["verdict"]) == (5, "skipped")
     assert "not above its floor 0.999; --no-dense-check runs the cells all the same" in skipped.err
     assert reported(command(*words, "--no-dense-check")).code == 0
+
+
+def test_clearing_the_cache_loses_nothing_when_the_rest_cannot_be_done(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("mine")
+    run = ["--collect", "plugins", "--levels", "0.2", "-n", "0"]
+    assert command(*run).code == 0
+    for wrong in (["--levels", "2"], ["--tasks", "mawps-gts"], ["--pruners", "nobody"]):
+        assert command(*run, "--cache-clear", *wrong).code == 4
+    assert "(1 from the store)" in command(*run).out
+
+
+def test_a_run_with_nothing_to_do_still_writes_its_json(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("mine")
+    ran = command("--collect", "plugins", "-k", "nothing-like-this", "--json", "out.json")
+    assert ran.code == 5
+    assert json.loads((workshop.folder / "out.json").read_text())["cells"] == []
+
+
+def test_missing_data_is_the_only_line(command: Command, workshop: Workshop) -> None:
+    ran = command("--tasks", "mawps-gts", "--pruners", "snip", "--data-dir", str(workshop.folder))
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (4, "", 1)
+    assert "arithmetic/cv_mawps/fold0/train.csv" in ran.err

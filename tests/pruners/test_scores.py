@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from smc_pruners import gmp, lth, magnitude, snip
+from smc_pruners import random as random_pruners
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -13,8 +15,6 @@ from smc_harness import Prune, Rewind, Train
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.scoring import compute_scores
-from smc_pruners import gmp, lth, magnitude, snip
-from smc_pruners import random as random_pruners
 from tests.toys import plugin, toy_task
 
 

@@ -11,10 +11,10 @@ import torch
 from smc_tasks.commonsense.data import LABELS, invent_world, questions, vocabulary
 from smc_tasks.commonsense.mini import CommonsenseMiniParams
 
-from smc_harness.discovery.loading import Locator, load
-from smc_harness.errors import UsageError
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
+from smc_harness.discovery.loading import Locator, load
+from smc_harness.errors import UsageError
 
 MODULE = "smc_tasks.commonsense.mini"
 SMALL = {"entities": 8, "relations": 3, "values": 12, "train_draws": 6, "test_draws": 4}

@@ -12,10 +12,10 @@ import torch
 from smc_tasks.protein.data import AMINO_ACIDS, VOCABULARY, classes_in, motifs_by_class, sequences
 from smc_tasks.protein.mini import ProteinMiniParams
 
-from smc_harness.discovery.loading import Locator, load
-from smc_harness.errors import UsageError
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
+from smc_harness.discovery.loading import Locator, load
+from smc_harness.errors import UsageError
 
 MODULE = "smc_tasks.protein.mini"
 SMALL = {"train_sequences": 240, "test_sequences": 80}

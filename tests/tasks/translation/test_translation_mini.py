@@ -13,10 +13,10 @@ from smc_tasks.translation.data import END, LANGUAGES, PAD, invent_dictionary, s
 from smc_tasks.translation.decoding import decode_greedily, pad
 from smc_tasks.translation.mini import LONGEST, TranslationMiniParams
 
-from smc_harness.discovery.loading import Locator, load
-from smc_harness.errors import UsageError
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
+from smc_harness.discovery.loading import Locator, load
+from smc_harness.errors import UsageError
 
 MODULE = "smc_tasks.translation.mini"
 SMALL = {"nouns": 8, "adjectives": 3, "verbs": 4, "train_sentences": 120, "test_sentences": 40, "steps": 60}
