@@ -52,13 +52,14 @@ class Workshop:
         """A magnitude pruner of that name, in plugins/."""
         return self.write(f"plugins/{name.replace('-', '_')}.py", PRUNER.format(name=name, phase=phase))
 
-    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Ran:
+    def run(self, *arguments: str, environment: dict[str, str] | None = None, timeout: float = 240) -> Ran:
         """Run `smc-harness` here, in a process of its own, with `--json` to a file."""
         target = self.folder / "report.json"
         target.unlink(missing_ok=True)
         words = [sys.executable, "-m", "smc_harness", *arguments, "--json", str(target)]
+        variables = os.environ | (environment or {})
         done = subprocess.run(
-            words, cwd=self.folder, capture_output=True, text=True, env=os.environ | (environment or {}), timeout=240
+            words, cwd=self.folder, capture_output=True, text=True, env=variables, timeout=timeout, check=False
         )
         report = json.loads(target.read_text()) if target.exists() else {}
         return Ran(done.returncode, done.stdout, done.stderr, report)

@@ -120,6 +120,7 @@ def compute_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torc
 
 @hookimpl
 def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes:
+    """Statistics of BLEU for each greedily decoded sentence, [n, 10]; see `bleu.py`."""
     from smc_harness import Outcomes
     from smc_tasks.translation.bleu import sentence_statistics
     from smc_tasks.translation.data import vocabulary
