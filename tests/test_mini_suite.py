@@ -43,8 +43,8 @@ def test_every_default_pruner_runs_on_every_mini_task(workshop: Workshop) -> Non
 
 
 def test_a_killed_mini_suite_and_a_subset_of_it_equal_an_undisturbed_run(workshop: Workshop) -> None:
-    run = ["--collect", PLUGINS, "--tasks", "protein-mini,translation-mini", "--pruners", "magnitude-after,snip,gmp,lth",
-           "--levels", "0.2,0.36", "--search", "grid"]  # fmt: skip
+    chosen = ["--tasks", "protein-mini,translation-mini", "--pruners", "magnitude-after,snip,gmp,lth"]
+    run = ["--collect", PLUGINS, *chosen, "--levels", "0.2,0.36", "--search", "grid"]
     undisturbed = workshop.run(*run, "-n", "2", "--store", "a", timeout=600)
     log = workshop.folder / "killed.log"
     with log.open("w") as stream:
