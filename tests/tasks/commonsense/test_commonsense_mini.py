@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -12,25 +10,15 @@ from smc_tasks.commonsense.data import LABELS, invent_world, questions, vocabula
 from smc_tasks.commonsense.mini import CommonsenseMiniParams
 
 from smc_harness.conversation.conversation import Conversation
-from smc_harness.conversation.options import RunOptions
-from smc_harness.discovery.loading import Locator, load
 from smc_harness.errors import UsageError
+from tests.tasks.conversing import SMALL, converse
 
-MODULE = "smc_tasks.commonsense.mini"
-SMALL = {"entities": 8, "relations": 3, "values": 12, "train_draws": 6, "test_draws": 4}
-PARAMS = CommonsenseMiniParams(**SMALL)
-
-
-def converse(seed: int = 0, **settings: int) -> Conversation:
-    """The task alone, small, as the harness would hold it."""
-    texts = {key: str(value) for key, value in (SMALL | settings).items()}
-    task = load(Locator("task", "commonsense-mini", MODULE, module=MODULE), texts)
-    return Conversation(task, None, (), RunOptions(), seed)
+PARAMS = CommonsenseMiniParams(**SMALL["commonsense-mini"])
 
 
 @pytest.fixture(scope="module")
 def talk() -> Conversation:
-    return converse()
+    return converse("commonsense-mini")
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +26,8 @@ def records() -> dict[str, list[dict[str, Any]]]:
     return questions(PARAMS)
 
 
-def test_importing_the_declaration_loads_no_torch() -> None:
-    check = f"import sys, {MODULE}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    subprocess.run([sys.executable, "-c", check], check=True)
-
-
-def test_all_seeds_see_the_same_data(talk: Conversation) -> None:
-    for split, examples in converse(seed=1).data.items():
-        for one, other in zip(talk.data[split], examples, strict=True):
-            assert (one.id, one.label) == (other.id, other.label)
-            assert torch.equal(one.input_ids, other.input_ids)
-
-
 def test_another_data_seed_gives_other_facts() -> None:
-    other = CommonsenseMiniParams(data_seed=1, **SMALL)
+    other = CommonsenseMiniParams(data_seed=1, **SMALL["commonsense-mini"])
     assert invent_world(other).facts != invent_world(PARAMS).facts
 
 
@@ -109,11 +85,6 @@ def test_tokens_spell_the_question(talk: Conversation, records: dict[str, list[d
         assert LABELS[example.label] == record["answerKey"]
 
 
-def test_ids_are_unique(talk: Conversation) -> None:
-    ids = [example.id for split in talk.data.values() for example in split]
-    assert len(set(ids)) == len(ids)
-
-
 def test_evaluation_agrees_with_scoring_every_choice_alone(talk: Conversation) -> None:
     model: Any = talk.build_model().eval()
     outcomes, accuracy = talk.evaluate(model, "test")
@@ -127,39 +98,6 @@ def test_evaluation_agrees_with_scoring_every_choice_alone(talk: Conversation) -
     assert accuracy == pytest.approx(sum(right) / len(right))
 
 
-def test_a_question_is_scored_the_same_alone_and_in_a_batch(talk: Conversation) -> None:
-    model = talk.build_model().eval()
-    with torch.no_grad():
-        (batch,) = talk.batches_in_order("test", 10_000)
-        together = model(input_ids=batch["input_ids"]).logits
-        alone = torch.cat([model(input_ids=one["input_ids"]).logits for one in talk.batches_in_order("test", 1)])
-    assert torch.allclose(together, alone, atol=1e-5)
-
-
-def test_a_model_with_nan_is_an_error_and_not_a_bad_score(talk: Conversation) -> None:
-    model: Any = talk.build_model()
-    with torch.no_grad():
-        model.classifier.weight.fill_(torch.nan)
-    with pytest.raises(FloatingPointError, match="not finite"):
-        talk.evaluate(model, "test")
-
-
-def test_the_loss_is_the_mean_over_the_questions(talk: Conversation) -> None:
-    model = talk.build_model()
-    examples = list(talk.data["train"][:4])
-    alone = [talk.loss(model, talk.collate([example])).item() for example in examples]
-    assert talk.loss(model, talk.collate(examples)).item() == pytest.approx(sum(alone) / 4, abs=1e-5)
-
-
-def test_every_prunable_tensor_is_a_matrix_that_gets_a_gradient(talk: Conversation) -> None:
-    model = talk.build_model()
-    talk.loss(model, talk.collate(list(talk.data["train"][:16]))).backward()
-    parameters = dict(model.named_parameters())
-    for name in talk.hook.prunable(model=model, context=talk.task)["paper"]:
-        assert parameters[name].dim() == 2
-        assert parameters[name].grad is not None and parameters[name].grad.abs().sum() > 0, name
-
-
 def test_presets_are_nested(talk: Conversation) -> None:
     model: Any = talk.build_model()
     presets = {key: set(names) for key, names in talk.hook.prunable(model=model, context=talk.task).items()}
@@ -168,21 +106,6 @@ def test_presets_are_nested(talk: Conversation) -> None:
         f"roberta.embeddings.{name}_embeddings.weight" for name in ("word", "position", "token_type")
     }
     assert presets["paper"] - presets["no-embeddings-no-head"] == ends
-
-
-def test_weights_follow_the_seed() -> None:
-    first, again, other = (converse(seed).build_model().state_dict() for seed in (0, 0, 1))
-    name = "roberta.embeddings.word_embeddings.weight"
-    assert torch.equal(first[name], again[name])
-    assert not torch.equal(first[name], other[name])
-
-
-def test_retraining_takes_a_fifth_of_the_steps_at_a_quarter_of_the_rate(talk: Conversation) -> None:
-    full, short = talk.recipe(retraining=False), talk.recipe(retraining=True)
-    assert (full.steps, short.steps) == (900, 180)
-    weight = torch.nn.Parameter(torch.zeros(1))
-    rates = [recipe.optimizer([{"params": [weight]}]).param_groups[0]["lr"] for recipe in (full, short)]
-    assert rates[1] == pytest.approx(rates[0] / 4)
 
 
 @pytest.mark.parametrize(

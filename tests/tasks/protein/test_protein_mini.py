@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from typing import Any
 
@@ -13,42 +11,20 @@ from smc_tasks.protein.data import AMINO_ACIDS, VOCABULARY, classes_in, motifs_b
 from smc_tasks.protein.mini import ProteinMiniParams
 
 from smc_harness.conversation.conversation import Conversation
-from smc_harness.conversation.options import RunOptions
-from smc_harness.discovery.loading import Locator, load
 from smc_harness.errors import UsageError
+from tests.tasks.conversing import SMALL, converse
 
-MODULE = "smc_tasks.protein.mini"
-SMALL = {"train_sequences": 240, "test_sequences": 80}
-PARAMS = ProteinMiniParams(**SMALL)
-
-
-def converse(seed: int = 0, **settings: int) -> Conversation:
-    """The task alone, small, as the harness would hold it."""
-    texts = {key: str(value) for key, value in (SMALL | settings).items()}
-    task = load(Locator("task", "protein-mini", MODULE, module=MODULE), texts)
-    return Conversation(task, None, (), RunOptions(), seed)
+PARAMS = ProteinMiniParams(**SMALL["protein-mini"])
 
 
 @pytest.fixture(scope="module")
 def talk() -> Conversation:
-    return converse()
+    return converse("protein-mini")
 
 
 @pytest.fixture(scope="module")
 def records() -> dict[str, list[dict[str, Any]]]:
     return sequences(PARAMS)
-
-
-def test_importing_the_declaration_loads_no_torch() -> None:
-    check = f"import sys, {MODULE}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    subprocess.run([sys.executable, "-c", check], check=True)
-
-
-def test_all_seeds_see_the_same_data(talk: Conversation) -> None:
-    for split, examples in converse(seed=1).data.items():
-        for one, other in zip(talk.data[split], examples, strict=True):
-            assert (one.id, one.label) == (other.id, other.label)
-            assert torch.equal(one.input_ids, other.input_ids)
 
 
 def test_another_data_seed_gives_other_motifs() -> None:
@@ -105,11 +81,6 @@ def test_residues_are_numbered_as_esm_numbers_them() -> None:
     assert tuple(VOCABULARY.tokens) == get_default_vocab_list()[: len(VOCABULARY)]
 
 
-def test_ids_are_unique(talk: Conversation) -> None:
-    ids = [example.id for split in talk.data.values() for example in split]
-    assert len(set(ids)) == len(ids)
-
-
 def test_evaluation_agrees_with_scoring_every_sequence_alone(talk: Conversation) -> None:
     model = talk.build_model().eval()
     outcomes, accuracy = talk.evaluate(model, "test")
@@ -124,30 +95,12 @@ def test_evaluation_agrees_with_scoring_every_sequence_alone(talk: Conversation)
     assert accuracy == pytest.approx(sum(right) / len(right))
 
 
-def test_a_sequence_is_scored_the_same_alone_and_in_a_batch(talk: Conversation) -> None:
-    model = talk.build_model().eval()
-    with torch.no_grad():
-        (batch,) = talk.batches_in_order("test", 10_000)
-        together = model(input_ids=batch["input_ids"]).logits
-        alone = torch.cat([model(input_ids=one["input_ids"]).logits for one in talk.batches_in_order("test", 1)])
-    assert torch.allclose(together, alone, atol=1e-5)
-
-
 def test_the_order_of_residues_matters_to_the_model(talk: Conversation) -> None:
     model = talk.build_model().eval()
     row = talk.data["test"][0].input_ids[None]
     turned = torch.cat([row[:, :1], row[:, 1:-1].flip(1), row[:, -1:]], dim=1)
     with torch.no_grad():
         assert not torch.allclose(model(input_ids=row).logits, model(input_ids=turned).logits, atol=1e-4)
-
-
-def test_every_prunable_tensor_is_a_matrix_that_gets_a_gradient(talk: Conversation) -> None:
-    model = talk.build_model()
-    talk.loss(model, talk.collate(list(talk.data["train"][:16]))).backward()
-    parameters = dict(model.named_parameters())
-    for name in talk.hook.prunable(model=model, context=talk.task)["paper"]:
-        assert parameters[name].dim() == 2
-        assert parameters[name].grad is not None and parameters[name].grad.abs().sum() > 0, name
 
 
 def test_matrices_that_the_forward_pass_never_reads_are_out_of_scope(talk: Conversation) -> None:
@@ -167,13 +120,6 @@ def test_presets_are_nested(talk: Conversation) -> None:
         "classifier.dense.weight",
         "classifier.out_proj.weight",
     }
-
-
-def test_weights_follow_the_seed() -> None:
-    first, again, other = (converse(seed).build_model().state_dict() for seed in (0, 0, 1))
-    name = "esm.embeddings.word_embeddings.weight"
-    assert torch.equal(first[name], again[name])
-    assert not torch.equal(first[name], other[name])
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -14,25 +12,15 @@ from smc_tasks.translation.decoding import decode_greedily, pad
 from smc_tasks.translation.mini import LONGEST, TranslationMiniParams
 
 from smc_harness.conversation.conversation import Conversation
-from smc_harness.conversation.options import RunOptions
-from smc_harness.discovery.loading import Locator, load
 from smc_harness.errors import UsageError
+from tests.tasks.conversing import SMALL, converse
 
-MODULE = "smc_tasks.translation.mini"
-SMALL = {"nouns": 8, "adjectives": 3, "verbs": 4, "train_sentences": 120, "test_sentences": 40, "steps": 60}
-PARAMS = TranslationMiniParams(**SMALL)  # type: ignore[arg-type]
-
-
-def converse(seed: int = 0, **settings: int) -> Conversation:
-    """The task alone, small, as the harness would hold it."""
-    texts = {key: str(value) for key, value in (SMALL | settings).items()}
-    task = load(Locator("task", "translation-mini", MODULE, module=MODULE), texts)
-    return Conversation(task, None, (), RunOptions(), seed)
+PARAMS = TranslationMiniParams(**SMALL["translation-mini"])  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def talk() -> Conversation:
-    return converse()
+    return converse("translation-mini")
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +41,6 @@ def trained(talk: Conversation) -> Any:
         loss.backward()
         optimizer.step()
     return model.eval()
-
-
-def test_importing_the_declaration_loads_no_torch() -> None:
-    check = f"import sys, {MODULE}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    subprocess.run([sys.executable, "-c", check], check=True)
-
-
-def test_all_seeds_see_the_same_data(talk: Conversation) -> None:
-    for split, examples in converse(seed=1).data.items():
-        for one, other in zip(talk.data[split], examples, strict=True):
-            assert (one.id, one.reference) == (other.id, other.reference)
-            assert torch.equal(one.source, other.source) and torch.equal(one.target, other.target)
 
 
 def test_another_data_seed_gives_another_dictionary() -> None:
@@ -124,11 +100,6 @@ def test_source_and_target_name_their_language(talk: Conversation) -> None:
         source, target = example.id.split("-")[-2:]
         assert [words.tokens[token] for token in example.source[-2:]] == ["</s>", f"{source}_XX"]
         assert words.tokens[example.target[0]] == f"{target}_XX" and example.target[-1] == END
-
-
-def test_ids_are_unique(talk: Conversation) -> None:
-    ids = [example.id for split in talk.data.values() for example in split]
-    assert len(set(ids)) == len(ids)
 
 
 def test_greedy_decoding_is_that_of_transformers(talk: Conversation, trained: Any) -> None:
@@ -191,23 +162,6 @@ def test_the_loss_of_one_sentence_is_that_of_transformers(talk: Conversation, tr
     assert talk.loss(trained, batch).item() == pytest.approx(trained(**batch).loss.item(), abs=1e-5)
 
 
-def test_a_model_with_nan_is_an_error_and_not_a_bad_score(talk: Conversation) -> None:
-    model: Any = talk.build_model()
-    with torch.no_grad():
-        model.lm_head.weight.fill_(torch.nan)
-    with pytest.raises(FloatingPointError, match="not finite"):
-        talk.evaluate(model, "test")
-
-
-def test_every_prunable_tensor_is_a_matrix_that_gets_a_gradient(talk: Conversation) -> None:
-    model = talk.build_model()
-    talk.loss(model, talk.collate(list(talk.data["train"][:16]))).backward()
-    parameters = dict(model.named_parameters())
-    for name in talk.hook.prunable(model=model, context=talk.task)["paper"]:
-        assert parameters[name].dim() == 2
-        assert parameters[name].grad is not None and parameters[name].grad.abs().sum() > 0, name
-
-
 def test_the_tied_embedding_counts_once(talk: Conversation) -> None:
     model: Any = talk.build_model()
     paper = talk.hook.prunable(model=model, context=talk.task)["paper"]
@@ -226,12 +180,6 @@ def test_presets_are_nested(talk: Conversation) -> None:
         "model.encoder.embed_positions.weight",
         "model.decoder.embed_positions.weight",
     }
-
-
-def test_weights_follow_the_seed() -> None:
-    first, again, other = (converse(seed).build_model().state_dict() for seed in (0, 0, 1))
-    assert torch.equal(first["model.shared.weight"], again["model.shared.weight"])
-    assert not torch.equal(first["model.shared.weight"], other["model.shared.weight"])
 
 
 @pytest.mark.parametrize(
