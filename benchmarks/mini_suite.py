@@ -10,7 +10,7 @@ Four claims, each on every mini task:
 3. some pruner fails at 0.36 or below, and at 0.893 some pruner scores less than half of dense;
 4. a dense model that is retrained as if pruned at level 0 passes in at least 19 of 20 seeds.
 
-Exits with 1 if a claim does not hold. About 15 minutes on two cores; a killed run goes on where it was.
+Exits with 1 if a claim does not hold. About ten minutes on two cores; a killed run goes on where it was.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def bleu(statistics: numpy.ndarray) -> numpy.ndarray:
 
 def check(console: Console, title: str, columns: Iterable[str], rows: list[tuple[list[str], bool]]) -> bool:
     """Print one claim's table; whether it holds everywhere."""
-    table = Table("task", *columns, "holds", title=title, title_justify="left")
+    console.print(f"\n{title}")
+    table = Table("task", *columns, "holds")
     for cells, holds in rows:
         table.add_row(*cells, "yes" if holds else "NO")
     console.print(table)

@@ -23,7 +23,7 @@ def with_files(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
         raise UsageError(f"{task.name} reads {names[0]} and needs --data-dir DIR, the folder that holds it")
     folder = Path(options.data_dir)
     if missing := [name for name in names if not (folder / name).is_file()]:
-        raise UsageError(f"--data-dir {folder}: {task.name} needs {', '.join(missing)}, which is not there")
+        raise UsageError(f"--data-dir {folder}: {task.name} needs {', '.join(missing)}: not there")
     return replace(options, files=tuple((name, file_digest(folder / name)) for name in names))
 
 

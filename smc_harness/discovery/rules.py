@@ -91,13 +91,18 @@ def _check_signature(attribute: str, hook: str, function: Any, name: str, unboun
         given = f"{name}: {attribute}{inspect.signature(function)}"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
             raise PluginError(f"{given}: argument {parameter.name!r} must be a plain one, as in {expected}")
+        if parameter.default is not parameter.empty:
+            remedy = (
+                f"write {parameter.name} without one"
+                if parameter.name in allowed
+                else "make it a field of `params` and read context.params"
+            )
+            raise PluginError(
+                f"{given}: argument {parameter.name!r} must not have a default, which pluggy would never replace; "
+                f"{remedy}"
+            )
         if parameter.name not in allowed:
             raise PluginError(f"{given}: unknown argument {parameter.name!r}; any of {expected} would work")
-        if parameter.default is not parameter.empty:
-            raise PluginError(
-                f"{given}: argument {parameter.name!r} must not have a default (pluggy would never fill it); "
-                f"write {parameter.name} without one, or read it from context.params"
-            )
 
 
 def _check_undecorated(plugin: Any, hooks: Iterable[str], name: str) -> None:

@@ -171,7 +171,8 @@ class Terminal:
 
         for name, pending in self._pending.items():
             self._trajectory_line(name, pending)
-        tables.problems(self.console, results, session.config.options.debug)
+        if self.loud <= 0 or session.config.options.debug:  # with -v they were said cell by cell
+            tables.problems(self.console, results, session.config.options.debug)
         if self.loud > -2:
             tables.first_fail(self.console, session, results)
         tables.summary(self.console, session, results, time.monotonic() - self.started)

@@ -110,7 +110,7 @@ def test_a_data_dir_without_the_files_says_which_are_missing(command: Command, w
     done = command("--collect", "plugins", "--pruners", "snip", "-n", "0", "--data-dir", "data")
     assert done.code == 4
     assert done.err.count("\n") == 1
-    assert done.err.rstrip().endswith("data: toy needs sub/b.csv, which is not there")
+    assert done.err.rstrip().endswith("data: toy needs sub/b.csv: not there")
 
 
 # -- collecting --------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def test_every_missing_file_is_named_and_no_other(workshop: Workshop) -> None:
     workshop.write("fold0/dev.csv", "")
     with pytest.raises(UsageError) as caught:
         with_files(TWO, RunOptions(data_dir=str(workshop.folder)), 0)
-    assert str(caught.value) == f"--data-dir {workshop.folder}: reader needs fold0/train.csv, which is not there"
+    assert str(caught.value) == f"--data-dir {workshop.folder}: reader needs fold0/train.csv: not there"
 
 
 def test_the_content_of_every_file_enters_the_options(workshop: Workshop) -> None:
