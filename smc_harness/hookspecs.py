@@ -244,7 +244,8 @@ def apply_mask(
     """Choose the weights that live.
 
     When: after `compute_scores`, for each level. First result wins.
-    scores: what `compute_scores` returned, or None for a pruner that does not implement it.
+    The model is in eval mode, without gradients; mode and hooks are restored afterwards.
+    scores: what `compute_scores` returned, yours to change, or None for a pruner that does not implement it.
     level: the sparsity to reach at this stage, pruned / prunable, counting what was pruned before.
     Returns: {name: bool tensor of the parameter's shape, True = keep}. May change surviving weights in place; the
     harness zeroes the pruned ones and checks that they stay zero.

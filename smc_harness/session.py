@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from smc_harness.collection.collect import Collection, collect
 from smc_harness.collection.data_files import with_files
 from smc_harness.config import Config
 from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.relay import wraps
 from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
-from smc_harness.errors import ExitCode, UsageError
+from smc_harness.errors import ExitCode, UsageError, one_line
 from smc_harness.execution.driver import Dense, Driver, Observer, Rules, Track
 from smc_harness.execution.jobs import PluginRef, Progress
 from smc_harness.execution.protocol import Executor
@@ -30,7 +32,7 @@ class Session:
     """What session plugins see of a run; read only.
 
     results: by cell id, in the order in which they were settled. denses: by (task, seed). running: what is under way,
-    by "task::pruner seedK". interrupted: whether Ctrl-C ended it.
+    by "task::pruner seedK". interrupted: whether Ctrl-C ended it. faults: what session plugins raised.
     """
 
     config: Config
@@ -41,6 +43,7 @@ class Session:
     denses: dict[tuple[str, int], Dense] = field(default_factory=dict)
     running: dict[str, Progress] = field(default_factory=dict)
     interrupted: bool = False
+    faults: list[str] = field(default_factory=list)
 
     def in_order(self) -> list[CellResult]:
         """One result for every collected cell, in collection order; `not-run` for those that were not needed."""
@@ -71,6 +74,8 @@ def run(config: Config, command: list[str]) -> ExitCode:
         _drive(session, tracks, results)
         settled = session.in_order()
         code = exit_code(session, settled)
+        for fault in dict.fromkeys(session.faults):
+            print(f"smc-harness: a session plugin failed: {fault}", file=sys.stderr)
         results.end_session(session.number, code)
         config.hook.session_finished(session=session, results=settled)
         config.hook.report(results=settled, config=config)
@@ -95,6 +100,7 @@ def plan(session: Session) -> list[Track]:
         limit=options.limit,
         data_dir=str(Path(options.data_dir).resolve()) if options.data_dir else None,
         threads=options.threads,
+        wrappers=tuple(plugin.identity for plugin in session.config.stash.get("listeners", ()) if wraps(plugin)),
     )
     tracks: dict[tuple[str, str, int], Track] = {}
     for cell in session.collection.cells:
@@ -119,9 +125,19 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
     def finished(result: CellResult, key: str | None) -> None:
         results.settle(session.number, [(result, key)])
         session.results[result.cell.id] = result
-        session.config.hook.cell_finished(result=result)
+        tell(session.config.hook.cell_finished, result=result)
 
-    observer = Observer(lambda cell: session.config.hook.cell_started(cell=cell), finished, session.running)
+    def started(cell: Cell) -> None:
+        tell(session.config.hook.cell_started, cell=cell)
+
+    def tell(hook: Callable[..., object], **arguments: object) -> None:
+        """A session plugin that fails must not cost the run; it is named in the end."""
+        try:
+            hook(**arguments)
+        except Exception as error:
+            session.faults.append(one_line(error))
+
+    observer = Observer(started, finished, session.running)
     rules = Rules(Tolerance(options.tolerance), options.search, not options.no_dense_check, options.maxfail)
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
@@ -162,6 +178,8 @@ def exit_code(session: Session, results: list[CellResult]) -> ExitCode:
     strict = session.config.options.strict
     if session.interrupted:
         return ExitCode.INTERRUPTED
+    if session.faults:
+        return ExitCode.INTERNAL
     if Verdict.ERROR in verdicts:
         return ExitCode.CELL_ERROR
     if strict and verdicts & {Verdict.FAIL, Verdict.INCONCLUSIVE}:

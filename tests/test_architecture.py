@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from tests.workshop import ROOT
 
 PACKAGE = ROOT / "smc_harness"
 

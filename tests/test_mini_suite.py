@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Ran, Workshop
+from tests.workshop import ROOT, Ran, Workshop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

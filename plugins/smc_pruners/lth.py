@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smc_harness import Prune, PrunerContext, Rewind, Train, hookimpl, rungs
+from smc_harness.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,6 +26,11 @@ class Params:
 
     round: float = 0.2
     rewind: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.round < 1.0 or not 0.0 <= self.rewind < 1.0:
+            given = f"lth: round={self.round}, rewind={self.rewind}"
+            raise UsageError(f"{given}; 0 < round < 1 and 0 <= rewind < 1 would work")
 
 
 params = Params

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Context:
     conversation: Conversation | None = field(default=None, repr=False)
     logged: dict[str, Any] = field(default_factory=dict, repr=False)
     _generator: Any = field(default=None, repr=False)
+    _purpose: tuple[object, ...] = ("start",)
 
     @property
     def device(self) -> torch.device:
@@ -42,23 +44,31 @@ class Context:
     def generator(self) -> torch.Generator:
         """A seeded CPU generator. Every hook call finds it at the start of the same stream."""
         if self._generator is None:
-            self.reseed("import")
+            import torch
+
+            self._generator = torch.Generator().manual_seed(self.seed_for(*self._purpose))
         generator: torch.Generator = self._generator
         return generator
 
     def reseed(self, *purpose: object) -> None:
-        """Start a new stream; called by the harness before each hook that may draw."""
-        import torch
-
-        self._generator = torch.Generator().manual_seed(self.seed_for(*purpose))
+        """Start a new stream; called by the harness before each hook call. Free until something is drawn."""
+        self._purpose, self._generator = purpose, None
 
     def seed_for(self, *purpose: object) -> int:
         """A 63-bit seed that follows (session seed, seed, training id, purpose)."""
         return seed_from(self.session_seed, self.seed, self.training, *purpose)
 
     def log(self, key: str, value: Any) -> None:
-        """Keep a number or a short text with the cell's result."""
-        self.logged[key] = value
+        """Keep a number or a short text with the cell's result.
+
+        value: int, float, bool, str, None, or a tensor or array with one element. Raises PluginError for others.
+        """
+        if not isinstance(value, int | float | str | None) and hasattr(value, "item"):
+            with suppress(RuntimeError, ValueError):
+                value = value.item()
+        if not isinstance(value, int | float | str | None):
+            raise PluginError(f"{self.name}: log({key!r}, {type(value).__name__}); a number or a text would work")
+        self.logged[str(key)] = value
 
     def _talk(self) -> Conversation:
         if self.conversation is None:
@@ -94,7 +104,8 @@ class PrunerContext(Context):
     """Given to the hooks of a pruner.
 
     mask: {name: bool} so far, or None while the model is dense. step, total_steps: in `update_mask`.
-    level: the level asked of the cell; not set while scoring. state: tensors that are kept and resumed with the
+    level: the level asked of the cell; set in `update_mask` alone, since scores and masks may serve several levels (a
+    mask's own level is an argument of `apply_mask`). state: tensors that are kept and resumed with the
     trajectory; change the dict in place.
     """
 
@@ -108,7 +119,7 @@ class PrunerContext(Context):
     def level(self) -> float:
         if self._level is None:
             raise PluginError(
-                f"{self.name}: context.level is not set while scoring, since scores serve every level; "
+                f"{self.name}: context.level is set in update_mask alone, since scores serve every level; "
                 "use the level that apply_mask receives"
             )
         return self._level

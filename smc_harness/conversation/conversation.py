@@ -85,11 +85,13 @@ class Conversation:
     def build_model(self) -> nn.Module:
         """The model with its start weights, on the device."""
         self.data  # noqa: B018  the splits exist, and their own seeding is over, before the model is drawn
+        self.batch_size  # noqa: B018  asked now, so that no later hook call finds the recipe's draws before it
         with self.seeded(self.task, "model"):
             model = self._required("prepare_model", self.hook.prepare_model(context=self.task))
         if not isinstance(model, nn.Module):
             raise PluginError(f"{self.task.name}: prepare_model returned {type(model).__name__}; a Module would work")
-        presets = self._required("prunable", self.hook.prunable(model=model, context=self.task))
+        with self.seeded(self.task, "prunable"):
+            presets = self._required("prunable", self.hook.prunable(model=model, context=self.task))
         self._names = scope.resolve(presets, self.options.scope, model, self.task.name)
         return model.to(self.device)
 
@@ -174,9 +176,13 @@ class Conversation:
 
     @contextmanager
     def seeded(self, context: Context, *purpose: object) -> Iterator[None]:
-        """Seed the context's generator and the global ones; restore the global ones afterwards."""
+        """Seed the context's generator and the global ones; restore the global ones afterwards.
+
+        Where the pruner is called, the task is seeded as well: the pruner may ask it for batches and losses.
+        """
         who = (context.name,) if context is self.pruner else ()
         with isolated_random(context.seed_for(*who, *purpose)):
+            self.task.reseed(*purpose)
             context.reseed(*who, *purpose)
             yield
 
@@ -192,14 +198,21 @@ def isolated_random(seed: int) -> Iterator[None]:
     """Seed the global generators of torch, numpy and Python; restore what they were on the way out."""
     python, numbers = random.getstate(), numpy.random.get_state()
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        random.seed(seed)
-        numpy.random.seed(seed % 2**32)
+        seed_globally(seed)
         try:
             yield
         finally:
             random.setstate(python)
             numpy.random.set_state(numbers)
+
+
+def seed_globally(seed: int) -> None:
+    """Seed the global generators. Cheap enough for every training step, which `torch.manual_seed` is not."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
 
 
 def _checked_splits(given: object, limit: int | None, task: str) -> dict[str, Sequence[Any]]:

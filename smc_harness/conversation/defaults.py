@@ -39,9 +39,7 @@ def apply_mask(scores: Mapping[str, Tensor] | None, level: float, context: Prune
 
     if scores is None:
         raise PluginError(f"{context.name}: there are no scores; implement compute_scores() or apply_mask()")
-    if context.mask is not None:
-        scores = {name: tensor.masked_fill(~context.mask[name], float("-inf")) for name, tensor in scores.items()}
-    return select_global(scores, level)
+    return select_global(scores, level, context.mask)
 
 
 @hookimpl(trylast=True)

@@ -12,6 +12,7 @@ class RunOptions:
     """What a worker must know about the run, beside the plugins.
 
     files: (path under data_dir, content digest) of every data file that the task declared.
+    wrappers: identities of the session plugins that wrap hooks of tasks and pruners, since they can change numbers.
     threads: intra-op threads of every stage; one, unless --threads says otherwise.
     """
 
@@ -23,6 +24,7 @@ class RunOptions:
     files: tuple[tuple[str, str], ...] = ()
     threads: int = 1
     device: str = "cpu"
+    wrappers: tuple[str, ...] = ()
 
     def data_identity(self) -> str:
         """Digest of the data files and of how many examples are scored; paths do not enter."""

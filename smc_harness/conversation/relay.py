@@ -30,3 +30,8 @@ def implements(plugin: Plugin | None, hook: str) -> bool:
     return plugin is not None and any(
         found == hook and not options.get("wrapper") for _, found, _, options in implementations(plugin.hooks)
     )
+
+
+def wraps(listener: Plugin) -> bool:
+    """Whether a session plugin wraps a hook of tasks or pruners."""
+    return any(hook not in hookspecs.SESSION_HOOKS for _, hook, _, _ in implementations(listener.hooks))

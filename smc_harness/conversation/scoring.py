@@ -37,12 +37,28 @@ def compute_scores(conversation: Conversation, model: nn.Module, *purpose: objec
     with restored(model), conversation.seeded(pruner, "scores", *purpose), torch.enable_grad():
         model.eval()
         model.zero_grad(set_to_none=True)
+        for _, parameter in prunable:
+            parameter.requires_grad_(True)  # a frozen tensor is scored like any other
+        before = _fingerprints(model)
         given = conversation.hook.compute_scores(model=model, context=pruner)
+        if changed := [name for name, print_ in _fingerprints(model).items() if before.get(name) != print_]:
+            raise PluginError(f"{pruner.name}: compute_scores changed {changed[0]!r}; leave the model as it was found")
     if given is None:
         raise PluginError(f"{pruner.name}: compute_scores returned None; a dict of tensors by name would work")
     scores = masks.check_scores(given, prunable, pruner.name)
     # a plugin may hand out views of the weights themselves, which the pruning then changes
     return {name: tensor.clone() for name, tensor in scores.items()}
+
+
+def _fingerprints(model: nn.Module) -> dict[str, int]:
+    """{name: sum of the tensor's bits} of all parameters and buffers: one read, no copy."""
+    integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {
+        name: int(tensor.detach().contiguous().view(integers[tensor.element_size()]).sum(dtype=torch.int64))
+        for name, tensor in tensors.items()
+        if not tensor.is_complex()
+    }
 
 
 @contextmanager

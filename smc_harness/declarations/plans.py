@@ -74,6 +74,8 @@ def rungs(level: float, fraction: float = ROUND) -> list[float]:
     The chain is 1 - (1 - fraction)^k, whatever levels are asked for: it is walked up to the last rung below `level`,
     and one more round branches off to reach `level` itself. A rung within 0.002 of `level` stands for it.
     """
+    if not 0.0 < fraction < 1.0:
+        raise PluginError(f"rungs: fraction={fraction} given; a share between 0 and 1 would work")
     ladder: list[float] = []
     k = 1
     while (rung := 1.0 - (1.0 - fraction) ** k) < level - SAME_LEVEL:

@@ -224,7 +224,7 @@ class Driver:
             job,
             pruner=PluginRef.of(owner.pruner),
             levels=owner.levels,
-            known=dict(owner.verdicts),
+            known={level: self._verdict(owner, found) for level, found in owner.known.items()} | owner.verdicts,
             dense=dense.measurement.value,
         )
 
@@ -246,10 +246,17 @@ class Driver:
                 self._failed(owner, event)
             case Finished():
                 pass
+        if isinstance(owner, Track) and isinstance(event, Measured | Failed):
+            self._settle_known(owner)  # the worker passes over what is in the store
         if isinstance(event, Finished | Died):
             self.observer.running.pop(label, None)
 
     def _measured(self, owner: Dense | Track, event: Measured) -> None:
+        expected = owner.key if isinstance(owner, Dense) else owner.keys.get(event.level or 0.0)
+        if event.measurement.outcomes != expected:
+            # the worker computed its own key from what it imported: a number must never be kept under another one
+            self._failed(owner, Failed(event.level, "the source of a plugin changed while the run was going on"))
+            return
         if isinstance(owner, Dense):
             self.results.keep(owner.key, owner.task.name, None, None, owner.seed, event.measurement)
             self._accept_dense(owner, event.measurement)
@@ -261,6 +268,8 @@ class Driver:
         self._judge(owner, event.level, event.measurement, cached=False)
 
     def _failed(self, owner: Dense | Track, event: Failed | Died) -> None:
+        if isinstance(event, Died) and self._has_result(owner, event.level):
+            return  # its number is safe; the rest of the track is handed out again
         trace = event.trace if isinstance(event, Failed) else ""
         output = "\n".join(filter(None, (trace, event.output)))
         if isinstance(owner, Dense):
@@ -274,6 +283,10 @@ class Driver:
             for level in owner.levels:
                 if level not in owner.verdicts:
                     self._settle(owner, level, Verdict.ERROR, error=event.error, output=output)
+
+    @staticmethod
+    def _has_result(owner: Dense | Track, level: float | None) -> bool:
+        return owner.measurement is not None if isinstance(owner, Dense) else level in owner.verdicts
 
     def _accept_dense(self, dense: Dense, measurement: Measurement) -> None:
         """Take the dense score, unless the model is no better than chance: its cells would measure nothing."""
@@ -320,10 +333,12 @@ class Driver:
                 self._settle(track, level, verdict, error=reason, output=output)
 
     def _judge(self, track: Track, level: float, measurement: Measurement, cached: bool) -> None:
+        self._settle(track, level, self._verdict(track, measurement), measurement=measurement, cached=cached)
+
+    def _verdict(self, track: Track, measurement: Measurement) -> Verdict:
         assert track.dense.measurement is not None
         better = bool(track.dense.task.declared("higher_is_better", True))
-        verdict = self.rules.tolerance.judge(measurement.value, track.dense.measurement.value, better)
-        self._settle(track, level, verdict, measurement=measurement, cached=cached)
+        return self.rules.tolerance.judge(measurement.value, track.dense.measurement.value, better)
 
     def _settle(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from smc_harness.cells import Verdict
 from smc_harness.errors import one_line
-from smc_harness.execution.jobs import Emit, Failed, Finished, Job, Measured, Progress, Started
+from smc_harness.execution.jobs import Emit, Event, Failed, Finished, Job, Measured, Progress, Started
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.verdict.search import next_level
@@ -18,58 +19,67 @@ from smc_harness.verdict.search import next_level
 _PROGRESS_SECONDS = 0.2
 
 
-def perform(job: Job, emit: Emit) -> None:
-    """Walk the job's trajectory and emit what happens; whatever a plugin raises costs its own cell."""
+def perform(job: Job, emit: Emit) -> Iterator[Event]:
+    """Walk the job's trajectory and yield what happens; whatever a plugin raises costs its own cell.
+
+    emit: told of progress in between.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(job.options.threads)
     try:
         if job.pruner is None:
-            _attempt(job, None, None, emit)
+            yield from _attempt(job, None, _Lazy(job, emit))
         else:
-            _walk(job, emit)
+            yield from _walk(job, _Lazy(job, emit))
     finally:
         torch.set_num_threads(threads)
-    emit(Finished())
+    yield Finished()
 
 
-def _walk(job: Job, emit: Emit) -> None:
+def _walk(job: Job, lazy: _Lazy) -> Iterator[Event]:
     verdicts = dict(job.known)
-    trajectory: Trajectory | None = None
-    higher = True
     while (level := next_level(job.search, job.levels, verdicts)) is not None:
-        value, trajectory = _attempt(job, level, trajectory, emit)
-        if trajectory is not None:
-            higher = bool(trajectory.talk.task_plugin.declared("higher_is_better", True))
-        verdicts[level] = Verdict.ERROR if value is None else job.rule.judge(value, job.dense, higher)
+        verdicts[level] = Verdict.ERROR
+        for event in _attempt(job, level, lazy):
+            if isinstance(event, Measured):
+                better = bool(lazy.trajectory().talk.task_plugin.declared("higher_is_better", True))
+                verdicts[level] = job.rule.judge(event.measurement.value, job.dense, better)
+            yield event
 
 
-def _attempt(
-    job: Job, level: float | None, trajectory: Trajectory | None, emit: Emit
-) -> tuple[float | None, Trajectory | None]:
-    emit(Started(level))
+def _attempt(job: Job, level: float | None, lazy: _Lazy) -> Iterator[Event]:
+    yield Started(level)
     try:
-        if trajectory is None:
-            trajectory = _trajectory(job, emit)
-        measurement = trajectory.measure(level)
+        measurement = lazy.trajectory().measure(level)
     except (Exception, SystemExit) as error:
         skipped = isinstance(error, InapplicableError)
-        emit(Failed(level, one_line(error), "" if skipped else traceback.format_exc(), skipped=skipped))
-        return None, trajectory
-    emit(Measured(level, measurement))
-    return measurement.value, trajectory
+        trace = "" if skipped else traceback.format_exc()
+        yield Failed(level, one_line(error), trace, skipped=skipped)
+    else:
+        yield Measured(level, measurement)
 
 
-def _trajectory(job: Job, emit: Emit) -> Trajectory:
-    return Trajectory(
-        job.task.load(),
-        job.pruner.load() if job.pruner else None,
-        [listener.load() for listener in job.listeners],
-        job.options,
-        job.seed,
-        Artifacts(Path(job.store) / "artifacts"),
-        _Throttle(emit),
-        job.levels,
-    )
+class _Lazy:
+    """The job's trajectory, made when the first level needs it, so that what goes wrong then is that level's fault."""
+
+    def __init__(self, job: Job, emit: Emit) -> None:
+        self.job, self.emit = job, emit
+        self._made: Trajectory | None = None
+
+    def trajectory(self) -> Trajectory:
+        if self._made is None:
+            job = self.job
+            self._made = Trajectory(
+                job.task.load(),
+                job.pruner.load() if job.pruner else None,
+                [listener.load() for listener in job.listeners],
+                job.options,
+                job.seed,
+                Artifacts(Path(job.store) / "artifacts"),
+                _Throttle(self.emit),
+                job.levels,
+            )
+        return self._made
 
 
 class _Throttle:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -42,6 +43,7 @@ class ProcessExecutor:
         self.logs = logs
         self._idle: list[_Worker] = []
         self._busy: list[_Worker] = []
+        self._numbers = count()
         methods = multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
@@ -49,9 +51,15 @@ class ProcessExecutor:
 
     def submit(self, job: Job) -> None:
         worker = self._idle.pop() if self._idle else self._start()
+        try:
+            worker.pipe.send(job)
+        except OSError:
+            # it died while it had nothing to do: nobody's cell is to blame
+            self._bury(worker)
+            worker = self._start()
+            worker.pipe.send(job)
         worker.job, worker.level = job, None
         self._busy.append(worker)
-        worker.pipe.send(job)
 
     def events(self) -> Iterator[tuple[Job, Event]]:
         while self._busy:
@@ -67,8 +75,9 @@ class ProcessExecutor:
         except (EOFError, OSError):
             self._busy.remove(worker)
             worker.process.join()
-            worker.pipe.close()
-            return Died(worker.level, f"the worker process {_ending(worker.process.exitcode)}", _tail(worker.log))
+            output = _tail(worker.log)
+            self._bury(worker)
+            return Died(worker.level, f"the worker process {_ending(worker.process.exitcode)}", output)
         match event:
             case Started():
                 worker.level = event.level
@@ -81,8 +90,8 @@ class ProcessExecutor:
 
     def _start(self) -> _Worker:
         here, there = self._context.Pipe()
-        log = self.logs / f"worker-{os.getpid()}-{len(self._busy) + len(self._idle)}.log"
-        with _quiet_main():
+        log = self.logs / f"worker-{os.getpid()}-{next(self._numbers)}.log"
+        with _quiet_main(), _fixed_hashes():
             process = self._context.Process(target=_work, args=(there, str(log)), daemon=True)
             process.start()
         there.close()
@@ -92,14 +101,18 @@ class ProcessExecutor:
         for worker in [*self._busy, *self._idle]:
             worker.process.terminate()
         for worker in [*self._busy, *self._idle]:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.pipe.close()
-            worker.log.unlink(missing_ok=True)
+            self._bury(worker)
         self._busy.clear()
         self._idle.clear()
+
+    def _bury(self, worker: _Worker) -> None:
+        """See a worker to its end and remove what it leaves."""
+        worker.process.join(5)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.pipe.close()
+        worker.log.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -113,6 +126,23 @@ def _quiet_main() -> Iterator[None]:
         yield
     finally:
         main.__dict__.update(saved)
+
+
+@contextmanager
+def _fixed_hashes() -> Iterator[None]:
+    """Start processes in which the hash of a text is the same in every run.
+
+    A task that builds its vocabulary from a set would otherwise read another language after a restart.
+    """
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
 
 
 def _work(pipe: Connection, log: str) -> None:
@@ -131,7 +161,8 @@ def _work(pipe: Connection, log: str) -> None:
         except EOFError:
             return
         os.truncate(log, 0)
-        perform(job, pipe.send)
+        for event in perform(job, pipe.send):
+            pipe.send(event)
         sys.stdout.flush()
         sys.stderr.flush()
 

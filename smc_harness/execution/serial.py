@@ -9,7 +9,7 @@ from smc_harness.execution.jobs import Event, Job
 
 
 class SerialExecutor:
-    """One job at a time, in this process. Events are seen when the job is over, but for a crash, which is the run's."""
+    """One job at a time, in this process; a crash of the process is the run's."""
 
     slots = 1
 
@@ -24,9 +24,7 @@ class SerialExecutor:
 
         while self._waiting:
             job = self._waiting.popleft()
-            heard: list[Event] = []
-            perform(job, heard.append)
-            for event in heard:
+            for event in perform(job, lambda progress: None):
                 yield job, event
 
     def close(self) -> None:

@@ -22,6 +22,17 @@ def plan_of(hook: pluggy.HookRelay, pruner: Plugin, level: float, context: Prune
     for stage in plan:
         if not isinstance(stage, Train | Prune | Rewind):
             raise PluginError(f"{pruner.name}: {stage!r} in a plan; Train, Prune and Rewind stages would work")
+    progress = 0.0
+    for stage in plan:
+        if isinstance(stage, Rewind):
+            progress = stage.to
+        elif isinstance(stage, Train):
+            start = 0.0 if progress == 1.0 else progress
+            if not start < stage.until <= 1.0:
+                raise PluginError(
+                    f"{pruner.name}: {stage!r} in a plan that has trained to {start}; until may be up to 1"
+                )
+            progress = stage.until
     if not plan or isinstance(plan[-1], Rewind):
         raise PluginError(f"{pruner.name}: a plan must end in a Train or Prune stage; {plan!r} given")
     return plan
@@ -38,6 +49,7 @@ def root(task: Plugin, options: RunOptions, seed: int) -> str:
         seed,
         options.threads,
         options.device,
+        options.wrappers,
     )
 
 

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 
 from smc_harness.errors import PluginError
 
+_VARIES = (
+    "prepare_model built another model than it did before; for one seed and one set of parameters it must be the same "
+    "to the bit"
+)
+
 
 @dataclass
 class State:
@@ -30,10 +35,8 @@ class State:
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters, a tied one once, and the buffers that belong to the model's state."""
-    parameters = dict(model.named_parameters())
-    kept = set(model.state_dict())
-    return parameters | {name: buffer for name, buffer in model.named_buffers() if name in kept}
+    """Parameters, a tied one once, and all buffers: one that is not saved with a model may change, too."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def pack(state: State, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -57,8 +60,16 @@ def unpack(key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any], mod
         groups[part][rest] = tensor
     own = weights_of(model)
     if own.keys() != groups["weights"].keys() or any(own[n].shape != t.shape for n, t in groups["weights"].items()):
-        raise PluginError("prepare_model built another model than the one whose state was kept; it must not vary")
+        raise PluginError(_VARIES)
     for name, tensor in groups["weights"].items():
         own[name].copy_(tensor)
     mask = groups["mask"] if note["masked"] else None
     return State(key, mask, note["progress"], note["turn"], groups["plugin"], groups["optimizer"])
+
+
+def check_same(kept: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Raise PluginError unless the model's weights are those of a kept state, to the bit."""
+    own = weights_of(model)
+    weights = {name.partition(":")[2]: tensor for name, tensor in kept.items() if name.startswith("weights:")}
+    if own.keys() != weights.keys() or not all(torch.equal(own[name].cpu(), weights[name]) for name in own):
+        raise PluginError(_VARIES)

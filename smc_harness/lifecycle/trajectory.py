@@ -8,8 +8,11 @@ iterative pruners between levels, and lets a killed run go on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +21,7 @@ from smc_harness.cells import Measurement
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import implements
-from smc_harness.conversation.scoring import compute_scores
+from smc_harness.conversation.scoring import compute_scores, restored
 from smc_harness.declarations.outcomes import Outcomes
 from smc_harness.declarations.plans import Prune, Rewind, Stage, Train
 from smc_harness.discovery.loading import Plugin
@@ -37,6 +40,16 @@ Progress = Callable[[str, int, int], None]
 
 class InapplicableError(PluginError):
     """The pruner says that it cannot prune what is in this scope: a reason to skip, not an error."""
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One scoring and all that it left, for every level that prunes from the state with key `at`."""
+
+    at: str
+    scores: dict[str, Tensor] | None
+    state: dict[str, Tensor]
+    logged: dict[str, Any]
 
 
 class Trajectory:
@@ -62,7 +75,7 @@ class Trajectory:
         self.root = keys.root(task, options, seed)
         self._model: nn.Module | None = None
         self._state: State | None = None
-        self._scores: tuple[str, dict[str, Tensor] | None] | None = None
+        self._scored: _Scored | None = None
         self._failures: dict[str, Exception] = {}
         self._plans = {level: self.plan(level) for level in levels} if pruner else {}
         self._continued = self._continued_keys()
@@ -79,6 +92,7 @@ class Trajectory:
         started = time.perf_counter()
         self._steps = 0
         self.talk.pruner.logged.clear()
+        self.talk.task.logged.clear()
         plan: Sequence[Stage] = [Train()] if level is None else self._plans[level]
         key = self.walk(plan, level)
         model, now = self._live()
@@ -99,7 +113,7 @@ class Trajectory:
             realised=pruned / in_scope if in_scope else 0.0,
             realised_model=pruned / sum(parameter.numel() for parameter in model.parameters()),
             densities=densities,
-            diagnosis=diagnose(densities, outcomes),
+            diagnosis=diagnose(densities, outcomes, level, pruned / in_scope if in_scope else 0.0),
             logged=dict(self.talk.pruner.logged | self.talk.task.logged),
             outcomes=kept,
         )
@@ -157,6 +171,8 @@ class Trajectory:
         except Exception as error:
             self._failures[key] = error.with_traceback(None)
             raise
+        # a plugin may hand over views of the weights, which go on changing
+        after = replace(after, plugin={name: tensor.detach().clone() for name, tensor in after.plugin.items()})
         self._state = after
         masks.audit(after.mask, self.talk.prunable(model), f"after {type(stage).__name__.lower()}")
         if key in self._continued or (level is None and isinstance(stage, Train)):
@@ -170,15 +186,14 @@ class Trajectory:
 
     def _start(self) -> None:
         """The start weights; built once per process, then copied back from the store."""
-        if self._model is None:
-            self._model = self.talk.build_model()
-        elif self._restore(self.root):
+        if self._model is not None and self._restore(self.root):
             return
-        else:
-            self._model = self.talk.build_model()
+        self._model = self.talk.build_model()
         self._state = State(self.root)
-        if not self.artifacts.has(self.root):
+        if (kept := self.artifacts.load(self.root)) is None:
             self.artifacts.save(self.root, *state.pack(self._state, self._model))
+        else:
+            state.check_same(kept[0], self._model)
 
     def _train(self, stage: Train, before: State, key: str, level: float | None) -> State:
         model = self._model
@@ -210,14 +225,17 @@ class Trajectory:
     def _prune(self, level: float, before: State, key: str) -> State:
         pruner = self.talk.pruner
         pruner.mask, pruner.state = before.mask, dict(before.plugin)
-        if self._scores is None or self._scores[0] != before.key:
+        if self._scored is None or self._scored.at != before.key:
             self._raise_again(failure := f"scores at {before.key}")
             try:
-                self._scores = (before.key, self._score(before.turn, masks.pruned(before.mask)))
+                scores = self._score(before.turn, masks.pruned(before.mask))
             except Exception as error:
                 self._failures[failure] = error.with_traceback(None)
                 raise
-        mask = self._choose(self._scores[1], level)
+            self._scored = _Scored(before.key, scores, dict(pruner.state), dict(pruner.logged))
+        pruner.state = dict(self._scored.state)
+        pruner.logged |= self._scored.logged
+        mask = self._choose(self._scored.scores, level)
         return State(key, mask, before.progress, before.turn, dict(pruner.state), before.optimizer)
 
     def _reprune(self, level: float) -> dict[str, Tensor]:
@@ -245,22 +263,30 @@ class Trajectory:
     def _score(self, *purpose: object) -> dict[str, Tensor] | None:
         assert self._model is not None
         self.progress("score", 0, 1)
-        try:
-            self.talk.pruner._level = None
+        with self._without_level():
             return compute_scores(self.talk, self._model, *purpose)
-        finally:
-            self.talk.pruner._level = self._level
 
     def _choose(self, scores: dict[str, Tensor] | None, level: float) -> dict[str, Tensor]:
         """Let the pruner choose the mask for a level, and zero what is pruned."""
         model, pruner = self._model, self.talk.pruner
         assert model is not None
         prunable = self.talk.prunable(model)
-        with torch.no_grad(), self.talk.seeded(pruner, "mask", level):
-            given = self.talk.hook.apply_mask(model=model, scores=scores, level=level, context=pruner)
+        own = {name: tensor.clone() for name, tensor in scores.items()} if scores is not None else None
+        with self._without_level(), restored(model), torch.no_grad(), self.talk.seeded(pruner, "mask", level):
+            model.eval()
+            given = self.talk.hook.apply_mask(model=model, scores=own, level=level, context=pruner)
         mask = masks.check_mask(given, prunable, pruner.name)
         masks.put_on(mask, prunable)
         return mask
+
+    @contextmanager
+    def _without_level(self) -> Iterator[None]:
+        """Hide the cell's level: what is computed here serves other levels, too."""
+        self.talk.pruner._level = None
+        try:
+            yield
+        finally:
+            self.talk.pruner._level = self._level
 
     # -- keeping and finding states -----------------------------------------------------------------------------
 

@@ -22,21 +22,29 @@ def pruned_count(level: float, total: int) -> int:
     return min(total, math.floor(level * total + 0.5))
 
 
-def select_global(scores: Mapping[str, Tensor], level: float) -> dict[str, Tensor]:
+def select_global(
+    scores: Mapping[str, Tensor], level: float, alive: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """Keep the highest scores over all tensors together.
 
     scores: {name: floating tensor of any shape, possibly empty}; -inf goes first, +inf last.
     level: share of all scores to prune, in [0, 1).
+    alive: {name: bool tensor}; what is False there is pruned whatever its score, also where that is more than `level`.
     Returns: {name: bool tensor of the same shape and device, True = keep}, exactly floor(level x N + 1/2) False.
     Raises PluginError for a NaN or for a level outside [0, 1).
     """
     flat = [_flat(name, tensor) for name, tensor in scores.items()]
     total = sum(piece.numel() for piece in flat)
     count = pruned_count(level, total)
-    if count == 0:
+    if count == 0 and alive is None:
         return {name: torch.ones_like(tensor, dtype=torch.bool) for name, tensor in scores.items()}
     joined = torch.cat(flat)
-    keep = _keep_highest(joined, count)
+    if alive is None:
+        keep = _keep_highest(joined, count)
+    else:
+        keep = torch.cat([alive[name].reshape(-1) for name in scores])
+        living = joined[keep]
+        keep[keep.clone()] = _keep_highest(living, count - (total - living.numel()))
     pieces = torch.split(keep, [piece.numel() for piece in flat])
     return {
         name: piece.view(tensor.shape).to(tensor.device)
@@ -53,7 +61,9 @@ def _flat(name: str, tensor: Tensor) -> Tensor:
 
 
 def _keep_highest(scores: Tensor, pruned: int) -> Tensor:
-    """All but the `pruned` lowest of a flat tensor."""
+    """All but the `pruned` lowest of a flat tensor; all of it where `pruned` is not positive."""
+    if pruned <= 0:
+        return torch.ones_like(scores, dtype=torch.bool)
     threshold = torch.kthvalue(scores, pruned).values
     keep = scores >= threshold
     surplus = pruned - (scores.numel() - int(keep.sum()))

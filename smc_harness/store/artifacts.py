@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class Artifacts:
 
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{key}.{os.getpid()}")
+        partial = path.with_name(f".{key}.{uuid.uuid4().hex}")
         try:
             contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
             save_file(contiguous, partial, metadata={"note": json.dumps(note or {})})

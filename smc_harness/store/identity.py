@@ -12,9 +12,11 @@ import ast
 import hashlib
 import json
 import platform
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +70,20 @@ def _processor_features() -> str:
     return platform.processor()
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
+def _version(module: str) -> str | None:
+    """Version of the distribution that holds a top-level module; None for the standard library and plain files."""
+    if module in sys.stdlib_module_names:
         return None
+    try:
+        return version(module)
+    except PackageNotFoundError:
+        names = _distributions().get(module, [])
+        return version(names[0]) if names else None
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 @cache

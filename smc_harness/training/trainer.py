@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from smc_harness.conversation.conversation import Conversation
+from smc_harness.conversation.conversation import Conversation, isolated_random, seed_globally
 from smc_harness.declarations.recipe import Recipe
 from smc_harness.errors import PluginError
 from smc_harness.sparsity import mask as masks
 from smc_harness.training import optimizer as optimizers
 
 Mask = dict[str, Tensor]
+_BEST = "best:"
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Enforcer:
         return cls(mask, parameters, [mask[name].to(parameter.dtype) for name, parameter in prunable])
 
     def mask_gradients(self) -> None:
+        # an empty scope has nothing to multiply, which torch refuses to do
         pairs = [(p.grad, m) for p, m in zip(self.parameters, self.floats, strict=True) if p.grad is not None]
         if pairs:
             gradients, floats = zip(*pairs, strict=True)
@@ -46,7 +48,8 @@ class Enforcer:
 
     @torch.no_grad()
     def mask_weights(self) -> None:
-        torch._foreach_mul_(self.parameters, self.floats)
+        if self.parameters:
+            torch._foreach_mul_(self.parameters, self.floats)
 
 
 class Training:
@@ -78,8 +81,9 @@ class Training:
         self.prune_to = prune_to
         self.follow_mask = follow_mask
         self.progress = progress
-        self.level = 0.0
         self.prunable = conversation.prunable(model)
+        total = sum(parameter.numel() for _, parameter in self.prunable)
+        self.level = masks.pruned(mask) / total if mask is not None and total else 0.0
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         groups = recipe.parameter_groups(model) if recipe.parameter_groups else None
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -101,11 +105,11 @@ class Training:
         """Train. packed: optimiser state of the part before `start`. Returns that of the part up to `until`."""
         first, last, total = round(start * self.recipe.steps), round(until * self.recipe.steps), self.recipe.steps
         if packed:
-            optimizers.unpack(self.optimizer, packed, self.names)
+            optimizers.unpack(self.optimizer, self._take_best(packed), self.names)
             if self.enforcer is not None:
                 self._enforce(self.enforcer.mask)
         self.model.train()
-        with torch.random.fork_rng():
+        with isolated_random(0):
             for step, indices in zip(range(first, last), self._batches(first), strict=False):
                 self._step(step, indices, final=step == last - 1)
                 if step % 10 == 0:
@@ -116,13 +120,15 @@ class Training:
         if self._best is not None and until == 1.0:
             self._restore_best()
         self.model.train(False)
-        return optimizers.pack(self.optimizer, self.names) if until < 1.0 else {}
+        return {**optimizers.pack(self.optimizer, self.names), **self._pack_best()} if until < 1.0 else {}
 
     def _step(self, step: int, indices: list[int], final: bool) -> None:
         total = self.recipe.steps
         if self.schedule is not None:
             self._reprune(step / total)
-        torch.default_generator.manual_seed(self.conversation.task.seed_for("step", self.turn, step))
+        task = self.conversation.task
+        seed_globally(task.seed_for("step", self.turn, step))
+        task.reseed("step", self.turn, step)
         train = self.conversation.data["train"]
         batch = self.conversation.collate([train[i] for i in indices])
         self.optimizer.zero_grad(set_to_none=True)
@@ -161,6 +167,8 @@ class Training:
             else:
                 order = torch.randperm(examples, generator=generator).tolist()
                 batches = [order[i : i + size] for i in range(0, examples, size)]
+            if not batches:
+                raise PluginError(f"{self.conversation.task.name}: batch_order gave no batch of {examples} examples")
             for batch in batches:
                 if step >= first:
                     yield batch
@@ -187,6 +195,7 @@ class Training:
     def _update_mask(self, step: int) -> None:
         talk = self.conversation
         talk.pruner.step, talk.pruner.total_steps = step, self.recipe.steps
+        talk.pruner.reseed(talk.pruner.name, "update", self.turn, step)
         present = self.mask or {name: torch.ones_like(p, dtype=torch.bool) for name, p in self.prunable}
         changed = talk.hook.update_mask(model=self.model, mask=present, context=talk.pruner)
         if changed is not None:
@@ -206,6 +215,24 @@ class Training:
         if self._best is None or (value > self._best[0] if better else value < self._best[0]):
             weights = {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
             self._best = (value, weights, dict(self.mask) if self.mask else None)
+
+    def _pack_best(self) -> dict[str, Tensor]:
+        """The best weights so far, beside the optimiser state, for a training that goes on later."""
+        if self._best is None:
+            return {}
+        value, weights, mask = self._best
+        packed = {f"{_BEST}weights:{name}": tensor for name, tensor in weights.items()}
+        packed |= {f"{_BEST}mask:{name}": tensor for name, tensor in (mask or {}).items()}
+        return packed | {f"{_BEST}value": torch.tensor(value, dtype=torch.float64)}
+
+    def _take_best(self, packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Take the best weights out of what was packed; returns the rest."""
+        best = {name.removeprefix(_BEST): tensor for name, tensor in packed.items() if name.startswith(_BEST)}
+        if best:
+            weights = {n.removeprefix("weights:"): t for n, t in best.items() if n.startswith("weights:")}
+            mask = {n.removeprefix("mask:"): t for n, t in best.items() if n.startswith("mask:")}
+            self._best = (float(best["value"]), weights, mask or None)
+        return {name: tensor for name, tensor in packed.items() if not name.startswith(_BEST)}
 
     def _restore_best(self) -> None:
         assert self._best is not None

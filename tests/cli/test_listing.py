@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Ran, Workshop
 from smc_harness.store import folder
 from smc_harness.store.results import Results
+from tests.workshop import Ran, Workshop
 
 Command = Callable[..., Ran]
 

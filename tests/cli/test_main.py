@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Ran, Workshop
 from smc_harness import __version__, cli
 from smc_harness.errors import ExitCode, UsageError
+from tests.workshop import ROOT, Ran, Workshop
 
 Command = Callable[..., Ran]
 HEAVY = {"torch", "pandas", "transformers", "datasets", "numpy", "sacrebleu", "safetensors", "rich"}

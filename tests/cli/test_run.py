@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import ROOT, Ran, Workshop
 from smc_harness.config import PAPER_LEVELS
 from smc_harness.store import folder
 from smc_harness.store.results import Results
 from tests.toys import PRUNER
+from tests.workshop import ROOT, Ran, Workshop
 
 Command = Callable[..., Ran]
 ONE = ("--tasks", "commonsense-mini", "--pruners", "snip", "--levels", "0.5")

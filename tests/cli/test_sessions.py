@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import Ran, Workshop
 from smc_harness.cli.options import run_parser
 from smc_harness.cli.sessions import load_session_plugins
 from smc_harness.config import new_manager
 from smc_harness.discovery.catalogue import Catalogue, discover
 from smc_harness.errors import UsageError
+from tests.workshop import Ran, Workshop
 
 Command = Callable[..., Ran]
 SPEAKER = """

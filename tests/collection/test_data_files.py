@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from conftest import Workshop
 from smc_harness import hookimpl
 from smc_harness.collection.data_files import required_files, with_files
 from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError, UsageError
 from tests.toys import plugin
+from tests.workshop import Workshop
 
 
 def reading(answer: Any) -> Plugin:

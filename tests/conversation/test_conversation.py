@@ -114,3 +114,15 @@ def test_batches_of_any_nesting_are_moved(task) -> None:
     task.collate = hookimpl(lambda examples: {"a": [torch.ones(1), (torch.zeros(2), "text")]})
     batch = talk_of(task).collate([1])
     assert batch["a"][1][1] == "text" and torch.equal(batch["a"][0], torch.ones(1))
+
+
+@pytest.mark.parametrize("value", [torch.ones(2), [1], object()])
+def test_only_numbers_and_texts_can_be_logged(task, value) -> None:
+    with pytest.raises(PluginError, match="a number or a text would work"):
+        talk_of(task).pruner.log("key", value)
+
+
+def test_a_tensor_with_one_element_is_logged_as_its_number(task) -> None:
+    talk = talk_of(task)
+    talk.pruner.log("key", torch.tensor([2.5]))
+    assert talk.pruner.logged == {"key": 2.5}

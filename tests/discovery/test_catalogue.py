@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Workshop
 from smc_harness.discovery.catalogue import Catalogue, discover
 from smc_harness.errors import UsageError
 from tests.toys import PRUNER
+from tests.workshop import ROOT, Workshop
 
 Distribution = Callable[..., None]
 

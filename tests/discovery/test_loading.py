@@ -9,9 +9,9 @@ from types import ModuleType
 
 import pytest
 
-from conftest import ROOT, Workshop
 from smc_harness.discovery.loading import Locator, Plugin, import_module, load
 from smc_harness.errors import PluginError, UsageError
+from tests.workshop import ROOT, Workshop
 
 PRUNER = """
 from smc_harness import hookimpl

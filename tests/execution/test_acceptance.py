@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Workshop
+from tests.workshop import Workshop
 
 BROKEN = """
 import os, sys
@@ -156,3 +156,18 @@ def test_ctrl_c_ends_cleanly_with_what_is_done(toys: Workshop) -> None:
     assert "interrupted; the same command goes on from here" in text
     assert "Traceback" not in text
     assert all_gone(workers, deadline)
+
+
+def test_a_session_plugin_that_fails_is_named_and_costs_nothing_else(toys: Workshop) -> None:
+    toys.write("plugins/nosy.py", '''
+        from smc_harness import hookimpl
+        name = "nosy"
+
+        @hookimpl
+        def cell_finished(result):
+            raise RuntimeError("not now")
+    ''')  # fmt: skip
+    ran = toys.run("--collect", "plugins", "--levels", "0.2,0.5", "-n", "1")
+    assert ran.code == 3
+    assert ran.err.strip() == "smc-harness: a session plugin failed: RuntimeError: not now"
+    assert {cell["verdict"] for cell in ran.report["cells"]} <= {"pass", "fail"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ class Recorder:
         self.jobs: list[tuple[str, dict[float, Verdict]]] = []
         self.running: list[tuple[Job, Iterator[Event]]] = []
         self.closed = False
+        self.tracks: list[Track] = []
 
     def submit(self, job: Job) -> None:
         assert len(self.running) < self.slots
@@ -43,7 +45,15 @@ class Recorder:
                 event = next(script)
                 if isinstance(event, Finished | Died):
                     self.running.remove((job, script))
-                yield job, event
+                yield job, self._keyed(job, event)
+
+    def _keyed(self, job: Job, event: Event) -> Event:
+        """Measurements carry the key that an honest worker computes."""
+        if not isinstance(event, Measured) or event.measurement.outcomes is not None:
+            return event
+        track = next(track for track in self.tracks if job.pruner is None or track.pruner.name == job.pruner.name)
+        key = track.dense.key if event.level is None else track.keys[event.level]
+        return Measured(event.level, replace(event.measurement, outcomes=key))
 
     def close(self) -> None:
         self.closed = True
@@ -91,6 +101,7 @@ def drive(tmp_path: Path):
             for name, pruner in pruners.items()
         ]
         recorder = Recorder(slots, script)
+        recorder.tracks = tracks
         found: dict[str, CellResult] = {}
         observer = Observer(lambda cell: None, lambda result, key: found.setdefault(result.cell.id, result))
         results = Results(tmp_path)
@@ -198,3 +209,67 @@ def test_a_plan_that_cannot_be_made_is_its_own_track_s_fault(drive) -> None:
     _, found = drive(lambda job: play(job, GOOD), pruners)
     assert found["toy::bad[0.2,seed0]"].error == "plan failed: ValueError: bad parameter"
     assert found["toy::good[0.2,seed0]"].verdict is Verdict.PASS
+
+
+def test_a_number_measured_with_other_source_is_not_kept(drive) -> None:
+    task = toy_task()
+
+    def edited(job: Job) -> Iterator[Event]:
+        if job.pruner is None:
+            yield from play(job, GOOD)
+            return
+        yield Started(0.2)
+        yield Measured(0.2, Measurement(value=0.9, n=1000, seconds=0.0, outcomes="a key of another source"))
+        yield Finished()
+
+    _, found = drive(edited, task=task)
+    assert found["toy::one[0.2,seed0]"].error == "the source of a plugin changed while the run was going on"
+    recorder, found = drive(lambda job: play(job, GOOD), task=task)
+    assert not found["toy::one[0.2,seed0]"].cached
+    assert len(recorder.jobs) == 1
+
+
+def test_a_death_after_a_result_does_not_take_it_back(drive) -> None:
+    def script(job: Job) -> Iterator[Event]:
+        if job.pruner is not None and not job.known:
+            yield Started(0.2)
+            yield measured(0.2, 0.9)
+            yield Died(0.2, "the worker process was ended by SIGKILL")
+            return
+        yield from play(job, GOOD)
+
+    recorder, found = drive(script)
+    assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.8: "fail"}
+    assert recorder.jobs[-1] == ("one", {0.2: Verdict.PASS})
+
+
+def test_what_is_stored_above_a_gap_is_not_measured_again(drive) -> None:
+    task = toy_task()
+
+    def gap(job: Job) -> Iterator[Event]:
+        if job.pruner is None:
+            yield from play(job, GOOD)
+            return
+        yield Started(0.2)
+        yield Failed(0.2, "RuntimeError: bad luck")
+        for level in (0.5, 0.8):
+            yield Started(level)
+            yield measured(level, GOOD[level])
+        yield Finished()
+
+    drive(gap, task=task)
+    asked = []
+
+    def again(job: Job) -> Iterator[Event]:
+        for event in play(job, GOOD):
+            asked.extend([event.level] if isinstance(event, Started) else [])
+            yield event
+
+    recorder, found = drive(again, task=task)
+    assert asked == [0.2]
+    assert recorder.jobs == [("one", {0.5: Verdict.PASS, 0.8: Verdict.FAIL})]
+    assert {level: result.cached for level, result in zip(LEVELS, found.values(), strict=True)} == {
+        0.2: False,
+        0.5: True,
+        0.8: True,
+    }

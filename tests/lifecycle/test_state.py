@@ -47,5 +47,5 @@ def test_a_dense_state_has_no_mask(tmp_path) -> None:
 
 def test_a_model_that_was_built_differently_is_refused() -> None:
     tensors, note = state.pack(State("key"), nn.Linear(2, 2))
-    with pytest.raises(PluginError, match="it must not vary"):
+    with pytest.raises(PluginError, match="it must be the same"):
         state.unpack("key", tensors, note, nn.Linear(3, 2))

@@ -235,8 +235,8 @@ def test_a_pruner_may_choose_its_own_mask_and_move_surviving_weights(trajectory:
     start = dict(trajectory(store="other").talk.build_model().named_parameters())
     assert torch.equal(walk._live()[0][3].weight, 2.0 * start["3.weight"])
     assert measured.densities == {"0.weight": 0.0, "3.weight": 1.0}
-    assert measured.diagnosis[0] == "0.weight is 100 % pruned"
-    assert measured.diagnosis[1].startswith("predicts class")
+    assert measured.diagnosis[:2] == ["0.5 was asked for, 0.75 is realised", "0.weight is 100 % pruned"]
+    assert measured.diagnosis[2].startswith("predicts class")
 
 
 def test_a_regrown_weight_starts_at_zero_and_is_trained(trajectory: Make) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Ran, Workshop
 from smc_harness.errors import UsageError
 from smc_harness.report.json_file import SCHEMA, configure, plain, write
+from tests.workshop import Ran, Workshop
 
 CELL = {
     "id", "task", "pruner", "phase", "level", "seed", "scope", "params_digest", "verdict", "metric", "value", "dense",

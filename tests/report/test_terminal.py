@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from conftest import Ran, Workshop
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.collection.collect import Collection
 from smc_harness.discovery.catalogue import Catalogue, Problem
@@ -17,6 +16,7 @@ from smc_harness.execution.jobs import Progress
 from smc_harness.report.live import LiveView
 from smc_harness.report.terminal import Terminal
 from tests.toys import PRUNER, plugin
+from tests.workshop import Ran, Workshop
 
 LONG = "long-" * 40 + "name"
 LETTERS = {".": Verdict.PASS, "F": Verdict.FAIL, "E": Verdict.ERROR, "s": Verdict.SKIPPED}

@@ -98,3 +98,13 @@ def test_a_level_outside_the_range_is_an_error(level: float) -> None:
 @pytest.mark.parametrize(("level", "total", "count"), [(0.0, 7, 0), (0.5, 3, 2), (0.49, 3, 1), (0.999, 4, 4)])
 def test_count_is_rounded_half_up(level: float, total: int, count: int) -> None:
     assert pruned_count(level, total) == count
+
+
+@given(st.lists(st.tuples(SCORES, st.booleans()), min_size=1, max_size=30), LEVELS)
+@settings(deadline=None)
+def test_what_is_dead_stays_dead_and_the_count_is_reached_among_the_living(rows, level: float) -> None:
+    scores = {"w": torch.tensor([score for score, _ in rows])}
+    alive = torch.tensor([live for _, live in rows])
+    keep = select_global(scores, level, {"w": alive})["w"]
+    assert not (keep & ~alive).any()
+    assert int((~keep).sum()) == max(int((~alive).sum()), pruned_count(level, len(rows)))

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from smc_harness import Recipe, Selection, hookimpl
+from smc_harness import Outcomes, Recipe, Selection, hookimpl
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
 from smc_harness.declarations.recipe import LinearWarmup, StepDecay
+from smc_harness.errors import PluginError
 from smc_harness.training import optimizer as optimizers
 from smc_harness.training.trainer import Training
 from tests.toys import plugin, pruner_of, toy_task
@@ -220,3 +221,20 @@ def test_schedules_meet_their_closed_forms() -> None:
     assert [warm(step, 10) for step in range(10)] == pytest.approx([0.5, 1.0, *[(10 - s) / 8 for s in range(2, 10)]])
     decay = StepDecay(every=4, factor=0.5)
     assert [decay(step, 9) for step in (0, 3, 4, 8)] == [1.0, 1.0, 0.5, 0.25]
+
+
+def test_a_best_epoch_before_an_interruption_is_not_forgotten(task) -> None:
+    scores = iter([0.9, 0.2, 0.5])
+    task.evaluate = hookimpl(lambda model, split, context: Outcomes(torch.full((160,), next(scores))))
+    talk, recipe = talk_of(task), recipe_of(30, selection=Selection("test", 10))
+    model = talk.build_model()
+    packed = training_of(talk, model, recipe).run(0.0, 0.5)
+    best = packed["best:weights:0.weight"].clone()
+    training_of(talk, model, recipe).run(0.5, 1.0, packed)
+    assert torch.equal(model[0].weight, best)
+
+
+def test_an_order_without_batches_is_an_error(task) -> None:
+    talk = talk_of(task)
+    with pytest.raises(PluginError, match="batch_order gave no batch of 320 examples"):
+        training_of(talk, talk.build_model(), recipe_of(batch_order=lambda count, size, generator: [])).run(0.0, 1.0)

@@ -1,0 +1,52 @@
+"""Worker processes, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from smc_harness.conversation.options import RunOptions
+from smc_harness.discovery.loading import Locator
+from smc_harness.execution.jobs import Failed, Finished, Job, PluginRef, Started
+from smc_harness.execution.processes import ProcessExecutor
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(2, tmp_path)
+    yield executor
+    executor.close()
+
+
+def job_of(tmp_path: Path, source: str) -> Job:
+    """A dense job whose task is a file with this source."""
+    file = tmp_path / "task.py"
+    file.write_text(source)
+    return Job(PluginRef(Locator("task", "t", "t", path=str(file)), {}, "t"), None, (), RunOptions(), 0, str(tmp_path))
+
+
+def test_a_worker_that_died_while_idle_is_replaced(executor: ProcessExecutor, tmp_path: Path) -> None:
+    worker = executor._start()
+    worker.process.kill()
+    worker.process.join()
+    executor._idle.append(worker)
+    executor.submit(job_of(tmp_path, "1 / 0"))
+    kinds = [type(event) for _, event in executor.events()]
+    assert kinds == [Started, Failed, Finished]
+    assert not worker.log.exists()
+
+
+def test_texts_have_the_same_hash_in_every_run(executor: ProcessExecutor, tmp_path: Path) -> None:
+    executor.submit(job_of(tmp_path, "import os, sys; raise ValueError(os.environ['PYTHONHASHSEED'])"))
+    (failed,) = (event for _, event in executor.events() if isinstance(event, Failed))
+    assert "ValueError: 0" in failed.error
+
+
+def test_each_worker_has_a_log_of_its_own(executor: ProcessExecutor) -> None:
+    first, second = executor._start(), executor._start()
+    executor._bury(first)
+    third = executor._start()
+    assert len({first.log, second.log, third.log}) == 3
+    executor._idle += [second, third]
