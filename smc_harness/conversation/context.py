@@ -80,12 +80,11 @@ class Context:
 class TaskContext(Context):
     """Given to the hooks of a task.
 
-    data_dir, model_dir: --data-dir and --model-dir, or None. limit: most examples that are scored, or None.
+    data_dir: --data-dir, or None. limit: most examples that are scored, or None.
     retraining: in `recipe`, whether the weights to train were already trained to the end.
     """
 
     data_dir: Path | None = None
-    model_dir: Path | None = None
     limit: int | None = None
     retraining: bool = False
 

@@ -47,7 +47,6 @@ class Conversation:
             name=task.name,
             params=task.params,
             data_dir=Path(options.data_dir) if options.data_dir else None,
-            model_dir=Path(options.model_dir) if options.model_dir else None,
             limit=options.limit,
             **common,  # type: ignore[arg-type]
         )

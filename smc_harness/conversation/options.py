@@ -20,7 +20,6 @@ class RunOptions:
     scope: str = "paper"
     limit: int | None = None
     data_dir: str | None = None
-    model_dir: str | None = None
     files: tuple[tuple[str, str], ...] = ()
     threads: int = 1
     device: str = "cpu"
