@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -46,19 +43,10 @@ def test_a_killed_mini_suite_and_a_subset_of_it_equal_an_undisturbed_run(worksho
     chosen = ["--tasks", "protein-mini,translation-mini", "--pruners", "magnitude-after,snip,gmp,lth"]
     run = ["--collect", PLUGINS, *chosen, "--levels", "0.2,0.36", "--search", "grid"]
     undisturbed = workshop.run(*run, "-n", "2", "--store", "a", timeout=600)
-    log = workshop.folder / "killed.log"
-    with log.open("w") as stream:
-        words = [sys.executable, "-m", "smc_harness", *run, "-n", "2", "--store", "b", "-v"]
-        process = subprocess.Popen(words, cwd=workshop.folder, stdout=stream, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 600
-        while log.read_text().count("(dense") < 5 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    finished = [line.split()[0] for line in log.read_text().splitlines() if "(dense" in line]
+    killed = workshop.stop(signal.SIGKILL, 5, *run, "-n", "2", "--store", "b", timeout=600)
     resumed = workshop.run(*run, "-n", "2", "--store", "b", timeout=600)
-    assert len(finished) >= 5
-    assert all(resumed.cells()[cell]["cached"] for cell in finished)
+    assert len(killed.finished) >= 5
+    assert all(resumed.cells()[cell]["cached"] for cell in killed.finished)
     assert values(resumed) == values(undisturbed)
     subset = workshop.run(*run, "-n", "1", "--store", "c", "-k", "protein and snip", timeout=600)
     assert len(values(subset)) == 2

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,19 @@ class Ran:
 
     def cells(self) -> dict[str, dict[str, Any]]:
         return {cell["id"]: cell for cell in self.report["cells"]}
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that a signal ended. finished: ids of the cells it had reported. processes: its descendants then."""
+
+    code: int
+    log: str
+    processes: set[int]
+
+    @property
+    def finished(self) -> list[str]:
+        return [line.split()[0] for line in self.log.splitlines() if "(dense" in line]
 
 
 @dataclass
@@ -60,3 +75,34 @@ class Workshop:
         )
         report = json.loads(target.read_text()) if target.exists() else {}
         return Ran(done.returncode, done.stdout, done.stderr, report)
+
+    def stop(self, number: signal.Signals, cells: int, *arguments: str, timeout: float = 120) -> Stopped:
+        """Run `smc-harness -v` here and send it a signal as soon as it has reported that many cells."""
+        log = self.folder / "stopped.log"
+        words = [sys.executable, "-m", "smc_harness", *arguments, "-v"]
+        deadline = time.monotonic() + timeout
+        with log.open("w") as stream:
+            process = subprocess.Popen(words, cwd=self.folder, stdout=stream, stderr=subprocess.STDOUT)
+            while log.read_text().count("(dense") < cells and time.monotonic() < deadline:
+                time.sleep(0.02)
+            processes = children_of(process.pid)
+            process.send_signal(number)
+            code = process.wait(60)
+        return Stopped(code, log.read_text(), processes)
+
+
+def children_of(pid: int) -> set[int]:
+    """All descendants of a process, by /proc; none where there is no /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+    found, grown = {pid}, True
+    while grown:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        found |= more
+        grown = bool(more)
+    return found - {pid}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -38,14 +35,16 @@ def toys(workshop: Workshop) -> Workshop:
     return workshop
 
 
-def test_workers_serial_and_thread_settings_give_the_same_values(toys: Workshop) -> None:
+def test_workers_serial_and_thread_settings_give_the_same_values(
+    toys: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = ("--collect", "plugins", "--levels", "0.2,0.5,0.8", "--search", "grid")
     reference = toys.run(*run, "-n", "0", "--store", "a")
     assert reference.code == 0
     for n, threads in (("1", "1"), ("2", "2"), ("2", "")):
         environment = {"OMP_NUM_THREADS": threads} if threads else {}
         if not threads:
-            os.environ.pop("OMP_NUM_THREADS", None)
+            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         assert values(toys.run(*run, "-n", n, "--store", f"{n}-{threads}", environment=environment)) == values(
             reference
         )
@@ -87,23 +86,6 @@ def test_what_a_plugin_prints_does_not_reach_the_terminal(toys: Workshop) -> Non
     assert "last words" not in ran.out + ran.err
 
 
-def children_of(pid: int) -> set[int]:
-    """All descendants of a process, by /proc."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-    found, grown = {pid}, True
-    while grown:
-        more = {child for child, parent in parents.items() if parent in found} - found
-        found |= more
-        grown = bool(more)
-    return found - {pid}
-
-
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -111,8 +93,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def all_gone(processes: set[int], deadline: float) -> bool:
+def all_gone(processes: set[int]) -> bool:
     """Wait for processes to end; the servers behind the workers end just after the driver, not before it."""
+    deadline = time.monotonic() + 60
     while any(map(alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not any(map(alive, processes))
@@ -122,40 +105,21 @@ def all_gone(processes: set[int], deadline: float) -> bool:
 def test_a_killed_run_goes_on_and_leaves_no_worker_behind(toys: Workshop) -> None:
     run = ["--collect", "plugins", "--search", "grid", "-n", "2"]
     undisturbed = toys.run(*run, "--store", "a")
-    words = [sys.executable, "-m", "smc_harness", *run, "--store", "b", "-v"]
-    log = toys.folder / "killed.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(words, cwd=toys.folder, stdout=stream, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 120
-        while log.read_text().count("(dense") < 3 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        workers = children_of(process.pid)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    finished = [line.split()[0] for line in log.read_text().splitlines() if "(dense" in line]
-    assert workers and all_gone(workers, deadline)
+    killed = toys.stop(signal.SIGKILL, 3, *run, "--store", "b")
+    assert killed.processes and all_gone(killed.processes)
     resumed = toys.run(*run, "--store", "b")
-    assert len(finished) >= 3
+    assert len(killed.finished) >= 3
     assert values(resumed) == values(undisturbed)
-    assert all(resumed.cells()[cell]["cached"] for cell in finished)
+    assert all(resumed.cells()[cell]["cached"] for cell in killed.finished)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_ctrl_c_ends_cleanly_with_what_is_done(toys: Workshop) -> None:
-    words = [sys.executable, "-m", "smc_harness", "--collect", "plugins", "--search", "grid", "-n", "2", "-v"]
-    log = toys.folder / "stopped.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(words, cwd=toys.folder, stdout=stream, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 120
-        while log.read_text().count("(dense") < 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        workers = children_of(process.pid)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 2
-    text = log.read_text()
-    assert "interrupted; the same command goes on from here" in text
-    assert "Traceback" not in text
-    assert all_gone(workers, deadline)
+    stopped = toys.stop(signal.SIGINT, 2, "--collect", "plugins", "--search", "grid", "-n", "2")
+    assert stopped.code == 2
+    assert "interrupted; the same command goes on from here" in stopped.log
+    assert "Traceback" not in stopped.log
+    assert all_gone(stopped.processes)
 
 
 def test_a_session_plugin_that_fails_is_named_and_costs_nothing_else(toys: Workshop) -> None:
