@@ -13,7 +13,7 @@ from smc_harness.hookspecs import hookimpl
 if TYPE_CHECKING:
     from smc_harness.conversation.context import PrunerContext, TaskContext
     from smc_harness.declarations.outcomes import Outcomes
-    from smc_harness.declarations.plans import Prune, Rewind, Train, cubic, rungs
+    from smc_harness.declarations.plans import Prune, Rewind, Train, cubic, default_plan, rungs
     from smc_harness.declarations.recipe import LinearWarmup, Recipe, Selection, StepDecay
 
 try:
@@ -33,6 +33,7 @@ _HOME = {
     "TaskContext": "smc_harness.conversation.context",
     "Train": "smc_harness.declarations.plans",
     "cubic": "smc_harness.declarations.plans",
+    "default_plan": "smc_harness.declarations.plans",
     "rungs": "smc_harness.declarations.plans",
 }
 
@@ -49,6 +50,7 @@ __all__ = [
     "Train",
     "__version__",
     "cubic",
+    "default_plan",
     "hookimpl",
     "rungs",
 ]

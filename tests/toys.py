@@ -6,6 +6,7 @@ from itertools import count
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Locator, Plugin
 
 TOY_TASK = '''
@@ -82,9 +83,9 @@ def toy_task() -> ModuleType:
     return module
 
 
-def plugin(kind: str, name: str, hooks: Any, params: Any = None) -> Plugin:
+def plugin(kind: str, name: str, hooks: Any, params: Any = None, structure: Structure | None = None) -> Plugin:
     """A loaded plugin made of any object with hooks."""
-    return Plugin(kind, name, hooks, Locator(kind, name, "inline"), params=params)
+    return Plugin(kind, name, hooks, Locator(kind, name, "inline"), params=params, structure=structure or Structure())
 
 
 def pruner_of(phase: str = "after", **hooks: Any) -> SimpleNamespace:

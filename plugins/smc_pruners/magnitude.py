@@ -6,25 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smc_harness import hookimpl
+from smc_harness import PrunerContext, hookimpl
+from smc_pruners._original import Original, magnitudes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from smc_harness import PrunerContext
-
 
 @dataclass(frozen=True)
-class Magnitude:
+class Magnitude(Original):
     """One-shot global magnitude pruning (Han et al. 2015; OMP in SMC-Bench)."""
 
-    name: str
-    phase: str
-    description: str
+    score = "abs(w)"
+    paper = "Han et al. 2015, arXiv 1506.02626"
+    cost = "1 training"
 
     @hookimpl
     def compute_scores(self, model: nn.Module, context: PrunerContext) -> Mapping[str, Tensor]:
-        return {name: parameter.detach().abs() for name, parameter in context.prunable(model)}
+        return magnitudes(model, context)
 
 
 after = Magnitude("magnitude-after", "after", "one-shot global magnitude pruning of the trained model, then retraining")

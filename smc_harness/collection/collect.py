@@ -67,7 +67,7 @@ def build(
         for task in tasks
         for pruner in pruners
         for seed in range(seeds)
-        for level in sorted(set(pruner.declared("levels") or levels))
+        for level in sorted(set(pruner.levels or levels))
     ]
 
 

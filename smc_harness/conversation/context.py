@@ -105,13 +105,14 @@ class PrunerContext(Context):
     mask: {name: bool} so far, or None while the model is dense. step, total_steps: in `update_mask`.
     level: the level asked of the cell; set in `update_mask` alone, since scores and masks may serve several levels (a
     mask's own level is an argument of `apply_mask`). state: tensors that are kept and resumed with the
-    trajectory; change the dict in place.
+    trajectory; change the dict in place. kept: the harness's, behind `unmasked`.
     """
 
     step: int = 0
     total_steps: int = 0
     mask: Mapping[str, torch.Tensor] | None = None
     state: dict[str, torch.Tensor] = field(default_factory=dict)
+    kept: Mapping[str, torch.Tensor] | None = field(default=None, repr=False)
     _level: float | None = None
 
     @property
@@ -134,6 +135,25 @@ class PrunerContext(Context):
         call yields the same ones.
         """
         return self._talk().batches_drawn(split, n, size)
+
+    def select(self, scores: Mapping[str, torch.Tensor], level: float, regrow: bool = False) -> dict[str, torch.Tensor]:
+        """The mask of the highest scores, exact, under this pruner's allocation and pattern.
+
+        It is what happens where a pruner has no `apply_mask`; one that has its own calls it, so that
+        `--variant NAME=PRUNER,allocation=erk` works for it, too.
+        scores: as `compute_scores` returns them. level: share of the scope to prune, what is pruned already included.
+        regrow: whether what is pruned already may live again. Returns {name: bool tensor, True = keep}.
+        """
+        return self._talk().select(scores, level, regrow)
+
+    def unmasked(self, model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
+        """(name, values) over the scope; under `Train(dead="kept")` the values from before the mask, detached."""
+        kept = self.kept or {}
+        return [(name, kept.get(name, parameter.detach())) for name, parameter in self.prunable(model)]
+
+    def examples(self, split: str) -> int:
+        """How many examples a split has."""
+        return len(self._talk().split(split))
 
     @property
     def batch_size(self) -> int:

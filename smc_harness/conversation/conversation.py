@@ -26,6 +26,7 @@ from smc_harness.declarations.recipe import Recipe
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.sparsity import scope
+from smc_harness.sparsity.select import select
 
 _SPLITS_KEPT = 2
 _splits: OrderedDict[tuple[object, ...], Mapping[str, Sequence[Any]]] = OrderedDict()
@@ -56,6 +57,7 @@ class Conversation:
             **common,  # type: ignore[arg-type]
         )
         self.hook = relay(task, pruner, listeners)
+        self.selected = False  # whether the pruner left the choice of the weights to `select`
         self._data: Mapping[str, Sequence[Any]] | None = None
         self._names: list[str] | None = None
         self._batch_size: int | None = None
@@ -135,6 +137,12 @@ class Conversation:
             raise PluginError(f"{self.task.name}: compute_loss must return a scalar tensor, the mean over the batch")
         return loss
 
+    def select(self, scores: Mapping[str, Tensor], level: float, regrow: bool) -> dict[str, Tensor]:
+        assert self.pruner_plugin is not None
+        self.selected = True
+        alive = None if regrow else self.pruner.mask
+        return select(scores, level, self.pruner_plugin.structure, alive)
+
     def blocks(self, model: nn.Module) -> Sequence[nn.Module]:
         found: Sequence[nn.Module] = self._required("blocks", self.hook.blocks(model=model, context=self.task))
         return found
@@ -144,7 +152,7 @@ class Conversation:
         return _to_device(batch, self.device)
 
     def batches_in_order(self, split: str, size: int) -> Iterator[Any]:
-        examples = self._split(split)
+        examples = self.split(split)
         for start in range(0, len(examples), size):
             yield self.collate([examples[i] for i in range(start, min(start + size, len(examples)))])
 
@@ -155,7 +163,7 @@ class Conversation:
         return self._batch_size
 
     def batches_drawn(self, split: str, n: int, size: int | None) -> Iterator[Any]:
-        examples = self._split(split)
+        examples = self.split(split)
         size = size or self.batch_size
         order: list[int] = []
         turn = 0
@@ -166,7 +174,7 @@ class Conversation:
         for start in range(0, n, size):
             yield self.collate([examples[i] for i in order[start : min(start + size, n)]])
 
-    def _split(self, split: str) -> Sequence[Any]:
+    def split(self, split: str) -> Sequence[Any]:
         if split not in self.data:
             raise PluginError(f"{self.task.name}: no split {split!r}; it has {', '.join(self.data)}")
         return self.data[split]

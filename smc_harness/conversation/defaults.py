@@ -34,12 +34,10 @@ def blocks(model: nn.Module, context: TaskContext) -> Sequence[nn.Module]:
 
 @hookimpl(trylast=True)
 def apply_mask(scores: Mapping[str, Tensor] | None, level: float, context: PrunerContext) -> Mapping[str, Tensor]:
-    """Exact global selection; what is already pruned stays pruned."""
-    from smc_harness.sparsity.select import select_global
-
+    """Exact selection under the pruner's allocation and pattern; what is already pruned stays pruned."""
     if scores is None:
         raise PluginError(f"{context.name}: there are no scores; implement compute_scores() or apply_mask()")
-    return select_global(scores, level, context.mask)
+    return context.select(scores, level)
 
 
 @hookimpl(trylast=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from smc_harness.errors import PluginError
 
 LevelSchedule = Callable[[float], float]
 """Fraction of the training done, in [0, 1] -> sparsity level; called before every optimiser step."""
+
+Dead = Literal["masked", "unmasked", "kept"]
 
 SAME_LEVEL = 0.002
 """A rung of an iterative pruner that is this close to a level counts as that level (0.5904 is the paper's 0.59)."""
@@ -24,10 +27,15 @@ class Train:
 
     A training that stopped before 1.0 is continued; one that reached 1.0 is followed by a new one (a retraining).
     prune: None, or a schedule of levels; whenever its value rises, the weights are scored and pruned anew.
+    dead: what becomes of pruned weights, which are zero in any case. `masked`: their gradients and optimiser state
+    are zero, too. `unmasked`: those live on, enter the clipping norm, and act again where a weight is revived; several
+    published codes do so. `kept`: as `masked`, but a weight's value from before the mask is remembered, and given back
+    where the mask revives it (`context.unmasked`).
     """
 
     until: float = 1.0
     prune: LevelSchedule | None = None
+    dead: Dead = "masked"
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ Stage = Train | Prune | Rewind
 def _cubic(fraction: float, level: float, start: float, end: float, updates: int) -> float:
     if fraction < start:
         return 0.0
-    done = 1.0 if fraction >= end else int((fraction - start) / (end - start) * updates) / updates
+    # a step that falls on an update must not miss it by the last bit of a quotient
+    done = 1.0 if fraction >= end else int((fraction - start) / (end - start) * updates + 1e-9) / updates
     return level * (1.0 - (1.0 - done) ** 3)
 
 

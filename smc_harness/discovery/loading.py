@@ -14,9 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from smc_harness.declarations.structure import Structure, read_structure
 from smc_harness.discovery import parameters, rules
-from smc_harness.errors import PluginError, one_line
+from smc_harness.errors import PluginError, UsageError, one_line
 from smc_harness.store.identity import digest, package_root, source_digest
+
+_AXES = {"allocation": "global", "pattern": "none"}
+"""What every pruner can be told beside its own parameters, and what holds where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Locator:
 class Plugin:
     """A loaded plugin: its declaration, its parameters, and the object that holds its hooks.
 
-    version, levels, prunes, default, phase: as declared. file: the source file whose digest enters content keys.
+    version, levels, prunes, default, phase: as declared. structure: allocation and pattern of a pruner, as declared or
+    set. file: the source file whose digest enters content keys.
     """
 
     kind: str
@@ -51,6 +56,7 @@ class Plugin:
     locator: Locator
     settings: Mapping[str, str] = field(default_factory=dict)
     params: Any = None
+    structure: Structure = field(default_factory=Structure)
     file: Path | None = None
 
     def declared(self, attribute: str, default: Any = None) -> Any:
@@ -71,19 +77,24 @@ class Plugin:
         return bool(self.declared("default", True))
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """The only levels at which a pruner exists; empty where any level will do."""
+        return self.structure.levels or tuple(self.declared("levels") or ())
+
+    @property
     def description(self) -> str:
         text = self.declared("description") or inspect.getdoc(self.hooks) or ""
         return str(text).strip().partition("\n")[0]
 
     @property
     def params_digest(self) -> str:
-        return digest(self.params)[:8]
+        return digest(self.params, self.structure)[:8]
 
     @property
     def identity(self) -> str:
         """Digest of everything about the plugin that can change a number."""
         source = source_digest(self.file) if self.file else ""
-        return digest(self.name, self.declared("version"), source, self.params)
+        return digest(self.name, self.declared("version"), source, self.params, self.structure)
 
     @property
     def training_identity(self) -> str:
@@ -110,12 +121,31 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
         raise PluginError(f"{locator.source}: it is published as {locator.name!r} but calls itself {declared!r}")
     settings = dict(settings or {})
     own_name = name or locator.name
-    params = parameters.build(getattr(hooks, "params", None), settings, own_name)
+    structure = _take_structure(hooks, locator.kind, own_settings := dict(settings), own_name)
+    params = parameters.build(getattr(hooks, "params", None), own_settings, own_name)
     if inspect.isclass(hooks):
         hooks = _instantiate(hooks, params, own_name)
     rules.check(hooks, locator.kind, own_name)
     file = Path(module.__file__).resolve() if module.__file__ else None
-    return Plugin(locator.kind, own_name, hooks, locator, settings, params, file)
+    return Plugin(locator.kind, own_name, hooks, locator, settings, params, structure, file)
+
+
+def _take_structure(hooks: Any, kind: str, settings: dict[str, str], name: str) -> Structure:
+    """Allocation and pattern of a pruner, taken out of the settings. Raises UsageError, PluginError."""
+    if kind != "pruner":
+        return Structure()
+    declared = {axis: getattr(hooks, axis, default) for axis, default in _AXES.items()}
+    if wrong := next((axis for axis, value in declared.items() if not isinstance(value, str)), None):
+        raise PluginError(f"{name}: {wrong} is {declared[wrong]!r}; a text such as {_AXES[wrong]!r} would work")
+    if clash := sorted(_AXES.keys() & parameters.names(getattr(hooks, "params", None))):
+        raise PluginError(f"{name}: every pruner has {clash[0]!r}; another name for this parameter would work")
+    chosen = {axis: settings.pop(axis, value) for axis, value in declared.items()}
+    try:
+        return read_structure(chosen["allocation"], chosen["pattern"], name)
+    except UsageError as error:
+        if chosen != declared:
+            raise
+        raise PluginError(one_line(error)) from error
 
 
 def _instantiate(kind: type, params: Any, name: str) -> Any:

@@ -35,14 +35,19 @@ def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
         values[name] = _read(text, _hint(kind, name, plugin), f"{plugin}.{name}={text}")
     try:
         return kind(**values)
-    except HarnessError:
-        raise
+    except HarnessError as error:
+        raise type(error)(f"{plugin}: {error}") from error
     except Exception as error:
         if settings:
             raise UsageError(f"{plugin}: {one_line(error)}") from error
         raise PluginError(
             f"{plugin}: {kind.__name__}() failed: {one_line(error)}; give every field a default"
         ) from error
+
+
+def names(declared: Any) -> set[str]:
+    """The fields of the plugin's `params` class; none where it is not a dataclass."""
+    return {field.name for field in fields(declared)} if is_dataclass(declared) else set()
 
 
 def _hint(kind: type, name: str, plugin: str) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import pluggy
 
 from smc_harness.conversation.context import PrunerContext
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import implements
-from smc_harness.declarations.plans import Prune, Rewind, Stage, Train, default_plan
+from smc_harness.declarations.plans import Dead, Prune, Rewind, Stage, Train, default_plan
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.store.identity import digest, environment
@@ -33,6 +34,8 @@ def plan_of(hook: pluggy.HookRelay, pruner: Plugin, level: float, context: Prune
                     f"{pruner.name}: {stage!r} in a plan that has trained to {start}; until may be up to 1"
                 )
             progress = stage.until
+            if stage.dead not in (modes := get_args(Dead)):
+                raise PluginError(f"{pruner.name}: {stage!r} in a plan; dead may be {', '.join(map(repr, modes))}")
     if not plan or isinstance(plan[-1], Rewind):
         raise PluginError(f"{pruner.name}: a plan must end in a Train or Prune stage; {plan!r} given")
     return plan
@@ -65,10 +68,10 @@ def chain(start: str, plan: Sequence[Stage], level: float | None, pruner: Plugin
         match stage:
             case Train(until=until, prune=None) if not masked:
                 key = digest(key, "train", until)
-            case Train(until=until, prune=None):
-                key = digest(key, "train", until, *((who, level) if follows else ()))
-            case Train(until=until):
-                key = digest(key, "train", until, "scheduled", who, level)
+            case Train(until=until, prune=None, dead=dead):
+                key = digest(key, "train", until, dead, *((who, level) if follows else ()))
+            case Train(until=until, dead=dead):
+                key = digest(key, "train", until, dead, "scheduled", who, level)
                 masked = True
             case Prune(level=asked):
                 key = digest(key, "prune", asked, who)

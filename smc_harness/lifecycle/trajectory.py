@@ -24,12 +24,14 @@ from smc_harness.conversation.relay import implements
 from smc_harness.conversation.scoring import compute_scores, restored
 from smc_harness.declarations.outcomes import Outcomes
 from smc_harness.declarations.plans import Prune, Rewind, Stage, Train
+from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.lifecycle import keys, state
 from smc_harness.lifecycle.diagnosis import diagnose
 from smc_harness.lifecycle.state import State
 from smc_harness.sparsity import mask as masks
+from smc_harness.sparsity.patterns import broken
 from smc_harness.sparsity.scope import not_linear
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.training.trainer import Training
@@ -100,6 +102,7 @@ class Trajectory:
         self.progress("evaluate", 0, 1)
         outcomes, value = self.talk.evaluate(model, "test")
         masks.audit(now.mask, prunable, "after evaluation")
+        self._check_pattern(now.mask, level)
         kept = keys.cell(key, self.talk.task_plugin, self.talk.options)
         self._keep_outcomes(kept, outcomes)
         pruned = masks.pruned(now.mask)
@@ -215,6 +218,7 @@ class Trajectory:
             schedule=stage.prune,
             prune_to=self._reprune,
             follow_mask=self._follows_mask() and not dense,
+            dead=stage.dead,
             progress=partial(self.progress, what if level is not None else "train dense"),
         )
         packed = training.run(start, stage.until, before.optimizer)
@@ -274,10 +278,30 @@ class Trajectory:
         own = {name: tensor.clone() for name, tensor in scores.items()} if scores is not None else None
         with self._without_level(), restored(model), torch.no_grad(), self.talk.seeded(pruner, "mask", level):
             model.eval()
+            self.talk.selected = False
             given = self.talk.hook.apply_mask(model=model, scores=own, level=level, context=pruner)
         mask = masks.check_mask(given, prunable, pruner.name)
+        self._check_structure()
         masks.put_on(mask, prunable)
         return mask
+
+    def _check_structure(self) -> None:
+        """Raise PluginError if the pruner was told an allocation or a pattern and did not use it."""
+        plugin = self.talk.pruner_plugin
+        if plugin is not None and plugin.structure != Structure() and not self.talk.selected:
+            raise PluginError(
+                f"{plugin.name}: its apply_mask chooses the weights itself, so {plugin.structure} has no effect; "
+                "context.select(scores, level) there would work"
+            )
+
+    def _check_pattern(self, mask: dict[str, Tensor] | None, level: float | None) -> None:
+        """Raise PluginError if the complete pattern was asked for and is not there."""
+        plugin = self.talk.pruner_plugin
+        pattern = plugin.structure.pattern if plugin is not None else None
+        if plugin is None or pattern is None or mask is None or (plugin.levels and level not in plugin.levels):
+            return
+        if (name := broken(mask, pattern)) is not None:
+            raise PluginError(f"{self.talk.pruner.name}: the mask of {name!r} is not {pattern} at the end of the plan")
 
     @contextmanager
     def _without_level(self) -> Iterator[None]:

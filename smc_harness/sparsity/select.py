@@ -1,7 +1,8 @@
 """Exact selection of the weights that live.
 
 The rule, everywhere: pruned = floor(level x N + 1/2); the lowest scores go; among equal scores the ones with the lowest
-flat index, counted in the order of the scope, are kept.
+flat index, counted in the order of the scope, are kept. What is not `alive` is pruned whatever its score, also where
+that is more than the level.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from smc_harness.declarations.structure import Block, NofM, Structure
 from smc_harness.errors import PluginError
+from smc_harness.sparsity import patterns
+from smc_harness.sparsity.allocation import kept_counts
+
+Scores = Mapping[str, Tensor]
+"""{name: floating tensor of any shape, possibly empty}; -inf goes first, +inf last."""
+
+Mask = Mapping[str, Tensor]
+"""{name: bool tensor of the parameter's shape, True = keep}."""
 
 
 def pruned_count(level: float, total: int) -> int:
@@ -22,15 +32,22 @@ def pruned_count(level: float, total: int) -> int:
     return min(total, math.floor(level * total + 0.5))
 
 
-def select_global(
-    scores: Mapping[str, Tensor], level: float, alive: Mapping[str, Tensor] | None = None
-) -> dict[str, Tensor]:
+def select(scores: Scores, level: float, structure: Structure, alive: Mask | None = None) -> dict[str, Tensor]:
+    """Keep the highest scores under any allocation and pattern. See the functions below."""
+    match structure.pattern:
+        case NofM(n=n, m=m):
+            return select_n_m(scores, n, m, level, alive)
+        case Block(rows=rows, columns=columns):
+            return select_blocks(scores, level, rows, columns, structure.allocation, alive)
+    if structure.allocation == "global":
+        return select_global(scores, level, alive)
+    return select_layerwise(scores, level, structure.allocation, alive)
+
+
+def select_global(scores: Scores, level: float, alive: Mask | None = None) -> dict[str, Tensor]:
     """Keep the highest scores over all tensors together.
 
-    scores: {name: floating tensor of any shape, possibly empty}; -inf goes first, +inf last.
-    level: share of all scores to prune, in [0, 1).
-    alive: {name: bool tensor}; what is False there is pruned whatever its score, also where that is more than `level`.
-    Returns: {name: bool tensor of the same shape and device, True = keep}, exactly floor(level x N + 1/2) False.
+    Returns: the mask, on the devices of the scores, with exactly floor(level x N + 1/2) weights False.
     Raises PluginError for a NaN or for a level outside [0, 1).
     """
     flat = [_flat(name, tensor) for name, tensor in scores.items()]
@@ -40,11 +57,11 @@ def select_global(
         return {name: torch.ones_like(tensor, dtype=torch.bool) for name, tensor in scores.items()}
     joined = torch.cat(flat)
     if alive is None:
-        keep = _keep_highest(joined, count)
+        keep = keep_highest(joined, count)
     else:
         keep = torch.cat([alive[name].reshape(-1) for name in scores])
         living = joined[keep]
-        keep[keep.clone()] = _keep_highest(living, count - (total - living.numel()))
+        keep[keep.clone()] = keep_highest(living, count - (total - living.numel()))
     pieces = torch.split(keep, [piece.numel() for piece in flat])
     return {
         name: piece.view(tensor.shape).to(tensor.device)
@@ -52,15 +69,87 @@ def select_global(
     }
 
 
-def _flat(name: str, tensor: Tensor) -> Tensor:
-    if torch.isnan(tensor).any():
-        raise PluginError(f"scores of {name!r} hold NaN; every score must be a number or +-inf")
-    # bfloat16 and float16 embed exactly in float32; float64 keeps its precision
-    wide = tensor.detach().reshape(-1)
-    return wide if wide.dtype == torch.float64 else wide.float()
+def select_uniform(scores: Scores, level: float, alive: Mask | None = None) -> dict[str, Tensor]:
+    """Keep the highest scores of each tensor, the same share of every one; the total is exact."""
+    return select_layerwise(scores, level, "uniform", alive)
 
 
-def _keep_highest(scores: Tensor, pruned: int) -> Tensor:
+def select_erk(scores: Scores, level: float, alive: Mask | None = None) -> dict[str, Tensor]:
+    """Keep the highest scores of each tensor, at Erdos-Renyi-Kernel densities; the total is exact."""
+    return select_layerwise(scores, level, "erk", alive)
+
+
+def select_layerwise(scores: Scores, level: float, allocation: str, alive: Mask | None = None) -> dict[str, Tensor]:
+    """Keep the highest scores of each tensor, as many as the allocation gives it (`kept_counts`).
+
+    Returns and raises as `select_global`.
+    """
+    budget = _budget(scores, level, allocation, alive)
+    mask = {}
+    for name, tensor in scores.items():
+        keep = _living(tensor, name, alive).reshape(-1)
+        living = _flat(name, tensor)[keep]
+        keep[keep.clone()] = keep_highest(living, living.numel() - budget[name])
+        mask[name] = keep.view(tensor.shape)
+    return mask
+
+
+def select_n_m(
+    scores: Scores, n: int, m: int, level: float | None = None, alive: Mask | None = None
+) -> dict[str, Tensor]:
+    """Keep the `n` highest scores of every `m` consecutive ones in a row (the last dimensions, flattened).
+
+    A shorter group at the end of a row prunes floor(length x (m - n) / m). level: None for the complete pattern; below
+    1 - n/m, only the lowest scores among what the pattern would prune go, exactly as many as the level asks for.
+    Returns and raises as `select_global`; PluginError for a level that the pattern does not reach, too.
+    """
+    full = 1.0 - n / m
+    if level is not None and level > full + 1e-9:
+        raise PluginError(f"level {level!r} given; {n}:{m} reaches {full:g} and no more")
+    for name, tensor in scores.items():
+        _flat(name, tensor)
+    candidates = {
+        name: patterns.beyond_n_of_m(tensor, n, m, _living(tensor, name, alive)) for name, tensor in scores.items()
+    }
+    if level is not None and level < full - 1e-9:
+        total = sum(tensor.numel() for tensor in scores.values())
+        pool = torch.cat([_flat(name, tensor)[candidates[name].reshape(-1)] for name, tensor in scores.items()])
+        dead = sum(int((~_living(tensor, name, alive)).sum()) for name, tensor in scores.items())
+        spared = keep_highest(pool, min(pool.numel(), pruned_count(level, total) - dead))
+        start = 0
+        for chosen in candidates.values():
+            size = int(chosen.sum())
+            chosen[chosen.clone()] = ~spared[start : start + size]
+            start += size
+    return {name: _living(tensor, name, alive) & ~candidates[name] for name, tensor in scores.items()}
+
+
+def select_blocks(
+    scores: Scores, level: float, rows: int, columns: int, allocation: str = "global", alive: Mask | None = None
+) -> dict[str, Tensor]:
+    """Keep tiles of `rows` x `columns` weights with the highest mean scores.
+
+    Whole tiles go, from the lowest mean on, for as long as no more weights are pruned than floor(level x N + 1/2):
+    what is realised is below the level by less than a tile. A tile with a +inf in it stays.
+    Returns and raises as `select_global`.
+    """
+    tiles = {}
+    for name, tensor in scores.items():
+        _flat(name, tensor)
+        tiles[name] = patterns.tiles(tensor, rows, columns, _living(tensor, name, alive))
+    if allocation == "global":
+        total = sum(tensor.numel() for tensor in scores.values())
+        kept = patterns.keep_tiles(list(tiles.values()), pruned_count(level, total))
+    else:
+        budget = _budget(scores, level, allocation, alive)
+        kept = [patterns.keep_tiles([tiles[name]], tensor.numel() - budget[name])[0] for name, tensor in scores.items()]
+    return {
+        name: patterns.untile(keep, tensor.shape, rows, columns) & _living(tensor, name, alive)
+        for (name, tensor), keep in zip(scores.items(), kept, strict=True)
+    }
+
+
+def keep_highest(scores: Tensor, pruned: int) -> Tensor:
     """All but the `pruned` lowest of a flat tensor; all of it where `pruned` is not positive."""
     if pruned <= 0:
         return torch.ones_like(scores, dtype=torch.bool)
@@ -70,3 +159,23 @@ def _keep_highest(scores: Tensor, pruned: int) -> Tensor:
     ties = (scores == threshold).nonzero().view(-1)
     keep[ties[ties.numel() - surplus :]] = False
     return keep
+
+
+def _budget(scores: Scores, level: float, allocation: str, alive: Mask | None) -> dict[str, int]:
+    """{name: weights to keep}."""
+    total = sum(tensor.numel() for tensor in scores.values())
+    living = {name: int(_living(tensor, name, alive).sum()) for name, tensor in scores.items()}
+    kept = min(total - pruned_count(level, total), sum(living.values()))
+    return kept_counts({name: tensor.shape for name, tensor in scores.items()}, living, kept, allocation)
+
+
+def _living(scores: Tensor, name: str, alive: Mask | None) -> Tensor:
+    return torch.ones_like(scores, dtype=torch.bool) if alive is None else alive[name].clone()
+
+
+def _flat(name: str, tensor: Tensor) -> Tensor:
+    if torch.isnan(tensor).any():
+        raise PluginError(f"scores of {name!r} hold NaN; every score must be a number or +-inf")
+    # bfloat16 and float16 embed exactly in float32; float64 keeps its precision
+    wide = tensor.detach().reshape(-1)
+    return wide if wide.dtype == torch.float64 else wide.float()

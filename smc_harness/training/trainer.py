@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from smc_harness.conversation.conversation import Conversation, isolated_random, seed_globally
+from smc_harness.declarations.plans import Dead
 from smc_harness.declarations.recipe import Recipe
 from smc_harness.errors import PluginError
 from smc_harness.sparsity import mask as masks
@@ -21,6 +22,7 @@ from smc_harness.training import optimizer as optimizers
 
 Mask = dict[str, Tensor]
 _BEST = "best:"
+_KEPT = "kept:"
 
 
 @dataclass
@@ -56,8 +58,9 @@ class Training:
     """One stage of training, from fraction `start` to fraction `until` of a recipe.
 
     mask: the mask at the start, or None. schedule: fraction -> level, or None. prune_to: scores and prunes the model to
-    a level, returns the new mask. follow_mask: whether the pruner's `update_mask` is called. turn: how many trainings
-    of these weights were completed before, which sets data order and dropout apart. progress: told (step, of).
+    a level, returns the new mask. follow_mask: whether the pruner's `update_mask` is called. dead: see `Train`. turn:
+    how many trainings of these weights were completed before, which sets data order and dropout apart. progress: told
+    (step, of).
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Training:
         schedule: Callable[[float], float] | None,
         prune_to: Callable[[float], Mask],
         follow_mask: bool,
+        dead: Dead = "masked",
         progress: Callable[[int, int], None],
     ) -> None:
         self.conversation = conversation
@@ -80,6 +84,8 @@ class Training:
         self.schedule = schedule
         self.prune_to = prune_to
         self.follow_mask = follow_mask
+        self.dead = dead
+        self.kept: dict[str, Tensor] = {}
         self.progress = progress
         self.prunable = conversation.prunable(model)
         total = sum(parameter.numel() for _, parameter in self.prunable)
@@ -105,7 +111,9 @@ class Training:
         """Train. packed: optimiser state of the part before `start`. Returns that of the part up to `until`."""
         first, last, total = round(start * self.recipe.steps), round(until * self.recipe.steps), self.recipe.steps
         if packed:
-            optimizers.unpack(self.optimizer, self._take_best(packed), self.names)
+            self.kept = {n.removeprefix(_KEPT): t.clone() for n, t in packed.items() if n.startswith(_KEPT)}
+            state = {name: tensor for name, tensor in packed.items() if not name.startswith(_KEPT)}
+            optimizers.unpack(self.optimizer, self._take_best(state), self.names)
             if self.enforcer is not None:
                 self._enforce(self.enforcer.mask)
         self.model.train()
@@ -120,7 +128,11 @@ class Training:
         if self._best is not None and until == 1.0:
             self._restore_best()
         self.model.train(False)
-        return {**optimizers.pack(self.optimizer, self.names), **self._pack_best()} if until < 1.0 else {}
+        if until == 1.0:
+            return {}
+        self._remember()
+        kept = {f"{_KEPT}{name}": tensor for name, tensor in self.kept.items()}
+        return {**optimizers.pack(self.optimizer, self.names), **kept, **self._pack_best()}
 
     def _step(self, step: int, indices: list[int], final: bool) -> None:
         total = self.recipe.steps
@@ -141,7 +153,7 @@ class Training:
         if final:
             # everything a plugin could do to the weights before the last step's own zeroing would go unseen after it
             masks.audit(self.mask, self.prunable, f"at training step {step}")
-        if self.enforcer is not None:
+        if self.enforcer is not None and self.dead != "unmasked":
             self.enforcer.mask_gradients()
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.clipped, self.recipe.clip)
@@ -177,18 +189,37 @@ class Training:
 
     # -- masks --------------------------------------------------------------------------------------------------
 
+    @torch.no_grad()
     def _enforce(self, mask: Mask) -> None:
         self.enforcer = Enforcer.of(mask, self.prunable)
+        for name, parameter in self.prunable:
+            if name in self.kept:
+                parameter.copy_(self.kept[name])
         self.enforcer.mask_weights()
-        optimizers.mask_state(
-            self.optimizer, list(zip([p for _, p in self.prunable], self.enforcer.floats, strict=True))
-        )
+        if self.dead != "unmasked":
+            optimizers.mask_state(
+                self.optimizer, list(zip([p for _, p in self.prunable], self.enforcer.floats, strict=True))
+            )
+
+    @torch.no_grad()
+    def _remember(self) -> None:
+        """Under `dead="kept"`, take down the values of the living weights; a dead one keeps what it had."""
+        if self.dead != "kept":
+            return
+        for name, parameter in self.prunable:
+            if name not in self.kept:
+                self.kept[name] = parameter.detach().clone()
+            elif self.mask is None:
+                self.kept[name].copy_(parameter)
+            else:
+                self.kept[name][self.mask[name]] = parameter[self.mask[name]]
 
     def _reprune(self, fraction: float) -> None:
         assert self.schedule is not None
         level = self.schedule(fraction)
         if level > self.level:
             self.level = level
+            self._remember()
             self._enforce(self.prune_to(level))
             self.model.train()
 
@@ -196,6 +227,8 @@ class Training:
         talk = self.conversation
         talk.pruner.step, talk.pruner.total_steps = step, self.recipe.steps
         talk.pruner.reseed(talk.pruner.name, "update", self.turn, step)
+        self._remember()
+        talk.pruner.kept = self.kept or None
         present = self.mask or {name: torch.ones_like(p, dtype=torch.bool) for name, p in self.prunable}
         changed = talk.hook.update_mask(model=self.model, mask=present, context=talk.pruner)
         if changed is not None:
@@ -238,5 +271,6 @@ class Training:
         assert self._best is not None
         _, weights, mask = self._best
         self.model.load_state_dict(weights)
+        self.kept = {}  # of later steps than these weights
         if mask is not None:
             self._enforce(mask)
