@@ -18,6 +18,10 @@ class Verdict(StrEnum):
     NOT_RUN = "not-run"
 
 
+CONTROLS = ("random", "own-ratios")
+"""Kinds of controls; the control of NAME is called NAME~random or NAME~own-ratios."""
+
+
 def show_level(level: float) -> str:
     """The shortest text that reads back as the same number."""
     short = format(level, "g")

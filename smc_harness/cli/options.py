@@ -47,8 +47,10 @@ def _what(group: argparse._ArgumentGroup) -> None:
     add("--tasks", metavar="GLOB,..", help="tasks by name or glob (default: those collected, else the mini tasks)")
     add("--pruners", metavar="GLOB,..", help="pruners by name or glob (default: those collected, else the paper's)")
     add("--variant", action="append", default=[], metavar="NAME=SPEC", help="a pruner under another name with other "
-        "parameters: snip-64=snip,batches=64")  # fmt: skip
+        "parameters, allocation (global, uniform, erk) or pattern (2:4, 4x4): snip-erk=snip,batches=64,allocation=erk")  # fmt: skip
     add("--set", action="append", default=[], metavar="NAME.PARAM=VALUE", help="a parameter of a task or pruner")
+    add("--controls", action="store_true", help="run two controls of every pruner, too: NAME~random, and "
+        "NAME~own-ratios with its ratio in every tensor")  # fmt: skip
     add("--levels", default="paper", metavar="L,..", help="sparsity levels in [0, 1), or paper (default)")
     add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 (default 1)")
     add("--seed", type=int, default=0, metavar="S", help="session seed: another draw of everything (default 0)")

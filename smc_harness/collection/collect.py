@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from smc_harness.cells import Cell
+from smc_harness.cells import CONTROLS, Cell
 from smc_harness.collection.choose import Choice, read_settings, read_variant
 from smc_harness.collection.keyword import compile_keyword
 from smc_harness.config import Config, read_levels
 from smc_harness.discovery.catalogue import Catalogue, discover
-from smc_harness.discovery.loading import Plugin
+from smc_harness.discovery.loading import Plugin, control_of
 from smc_harness.errors import UsageError, nearest
 from smc_harness.store.results import last_failed
 
@@ -42,6 +42,8 @@ def collect(config: Config) -> Collection:
     variants = [read_variant(text) for text in options.variant]
     tasks = choice.choose("task", _patterns(options.tasks))
     pruners = choice.choose("pruner", _patterns(options.pruners), variants)
+    if options.controls:
+        pruners = _with_controls(pruners)
     if unused := sorted(set(choice.settings) - choice.used):
         names = [plugin.name for plugin in [*tasks, *pruners]]
         raise UsageError(f"--set {unused[0]}: no such task or pruner in this run{nearest(unused[0], names)}")
@@ -56,6 +58,15 @@ def collect(config: Config) -> Collection:
         chosen,
         len(cells) - len(chosen),
     )
+
+
+def _with_controls(pruners: Sequence[Plugin]) -> list[Plugin]:
+    """Every pruner, followed by its controls. Raises UsageError for a name that is taken."""
+    names = {pruner.name for pruner in pruners}
+    found = [plugin for pruner in pruners for plugin in (pruner, *(control_of(pruner, kind) for kind in CONTROLS))]
+    if clash := next((plugin.name for plugin in found if plugin.control and plugin.name in names), None):
+        raise UsageError(f"--controls: {clash!r} is the name of a pruner; another name for that one would work")
+    return found
 
 
 def build(

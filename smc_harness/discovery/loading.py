@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,7 +47,8 @@ class Plugin:
     """A loaded plugin: its declaration, its parameters, and the object that holds its hooks.
 
     version, levels, prunes, default, phase: as declared. structure: allocation and pattern of a pruner, as declared or
-    set. file: the source file whose digest enters content keys.
+    set. control: the kind of control that takes this pruner's place, or empty. file: the source file whose digest
+    enters content keys.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Plugin:
     settings: Mapping[str, str] = field(default_factory=dict)
     params: Any = None
     structure: Structure = field(default_factory=Structure)
+    control: str = ""
     file: Path | None = None
 
     def declared(self, attribute: str, default: Any = None) -> Any:
@@ -94,13 +96,18 @@ class Plugin:
     def identity(self) -> str:
         """Digest of everything about the plugin that can change a number."""
         source = source_digest(self.file) if self.file else ""
-        return digest(self.name, self.declared("version"), source, self.params, self.structure)
+        return digest(self.name, self.declared("version"), source, self.params, self.structure, self.control)
 
     @property
     def training_identity(self) -> str:
         """`identity` of a task, with the training id in place of the name: equal for tasks that share a training."""
         source = source_digest(self.file) if self.file else ""
         return digest(self.training, self.declared("version"), source, self.params)
+
+
+def control_of(pruner: Plugin, control: str) -> Plugin:
+    """The control of a pruner, under the name NAME~CONTROL."""
+    return replace(pruner, name=f"{pruner.name}~{control}", control=control)
 
 
 def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str | None = None) -> Plugin:
@@ -122,12 +129,13 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
     settings = dict(settings or {})
     own_name = name or locator.name
     structure = _take_structure(hooks, locator.kind, own_settings := dict(settings), own_name)
-    params = parameters.build(getattr(hooks, "params", None), own_settings, own_name)
+    common = _AXES if locator.kind == "pruner" else ()
+    params = parameters.build(getattr(hooks, "params", None), own_settings, own_name, common)
     if inspect.isclass(hooks):
         hooks = _instantiate(hooks, params, own_name)
     rules.check(hooks, locator.kind, own_name)
     file = Path(module.__file__).resolve() if module.__file__ else None
-    return Plugin(locator.kind, own_name, hooks, locator, settings, params, structure, file)
+    return Plugin(locator.kind, own_name, hooks, locator, settings, params, structure, file=file)
 
 
 def _take_structure(hooks: Any, kind: str, settings: dict[str, str], name: str) -> Structure:

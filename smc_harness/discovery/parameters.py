@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from typing import Any
 from smc_harness.errors import HarnessError, PluginError, UsageError, nearest, one_line
 
 
-def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
+def build(declared: Any, settings: Mapping[str, str], plugin: str, common: Iterable[str] = ()) -> Any:
     """An instance of the plugin's `params` class with `settings` (field name -> text) in place of its defaults.
 
-    declared: a dataclass type, an instance of one, or None for a plugin without parameters.
+    declared: a dataclass type, an instance of one, or None for a plugin without parameters. common: what can be set of
+    every plugin of this kind, and was taken out of `settings` before; for the messages.
     Raises UsageError for an unknown field or a value of the wrong type.
     """
     if declared is None:
         if settings:
-            raise UsageError(f"{plugin} has no parameter {next(iter(settings))!r}, nor any other")
+            raise _unknown(plugin, next(iter(settings)), common)
         return None
     kind = declared if isinstance(declared, type) else type(declared)
     # a content key is taken from the parameters once: they must not change after that
@@ -30,8 +31,7 @@ def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
     values = {} if isinstance(declared, type) else {name: getattr(declared, name) for name in known}
     for name, text in settings.items():
         if name not in known:
-            has = f" (it has {', '.join(sorted(known))})" if known else ""
-            raise UsageError(f"{plugin} has no parameter {name!r}{nearest(name, known)}{has}")
+            raise _unknown(plugin, name, {*known, *common})
         values[name] = _read(text, _hint(kind, name, plugin), f"{plugin}.{name}={text}")
     try:
         return kind(**values)
@@ -43,6 +43,13 @@ def build(declared: Any, settings: Mapping[str, str], plugin: str) -> Any:
         raise PluginError(
             f"{plugin}: {kind.__name__}() failed: {one_line(error)}; give every field a default"
         ) from error
+
+
+def _unknown(plugin: str, name: str, known: Iterable[str]) -> UsageError:
+    has = ", ".join(sorted(known))
+    return UsageError(
+        f"{plugin} has no parameter {name!r}" + (f"{nearest(name, known)} (it has {has})" if has else ", nor any other")
+    )
 
 
 def names(declared: Any) -> set[str]:

@@ -8,24 +8,29 @@ from typing import Any
 
 from smc_harness.cells import Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
-from smc_harness.discovery.loading import Locator, Plugin, load
+from smc_harness.discovery.loading import Locator, Plugin, control_of, load
 from smc_harness.verdict.rule import Tolerance
 
 
 @dataclass(frozen=True)
 class PluginRef:
-    """A plugin in a form that another process can load: its place, parameter settings, and name."""
+    """A plugin in a form that another process can load: its place, parameter settings, and name; for a control, the
+    pruner's and the kind.
+    """
 
     locator: Locator
     settings: Mapping[str, str]
     name: str
+    control: str = ""
 
     @classmethod
     def of(cls, plugin: Plugin) -> PluginRef:
-        return cls(plugin.locator, dict(plugin.settings), plugin.name)
+        name = plugin.name.removesuffix(f"~{plugin.control}")
+        return cls(plugin.locator, dict(plugin.settings), name, plugin.control)
 
     def load(self) -> Plugin:
-        return load(self.locator, self.settings, self.name)
+        plugin = load(self.locator, self.settings, self.name)
+        return control_of(plugin, self.control) if self.control else plugin
 
 
 @dataclass(frozen=True)

@@ -44,16 +44,18 @@ def session_finished(session: Session, results: Sequence[CellResult]) -> None:
 
 
 def to_object(session: Session, results: Sequence[CellResult]) -> dict[str, Any]:
-    """The object that `--json` writes: schema, session, tasks, cells, first_fail."""
+    """The object that `--json` writes: schema, session, tasks, cells, first_fail, and controls where there are any."""
+    from smc_harness.verdict.controls import compare
     from smc_harness.verdict.first_fail import first_fails
 
+    found = first_fails(results)
     return {
         "schema": SCHEMA,
         "session": _session(session),
         "tasks": _tasks(session),
         "cells": [result.to_json() for result in results],
-        "first_fail": [found.to_json() for found in first_fails(results)],
-    }
+        "first_fail": [item.to_json() for item in found],
+    } | ({"controls": [item.to_json() for item in compared]} if (compared := compare(found)) else {})
 
 
 def _session(session: Session) -> dict[str, Any]:

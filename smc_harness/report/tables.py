@@ -14,6 +14,7 @@ from rich.text import Text
 
 from smc_harness.cells import CellResult, Verdict, show_level, visible
 from smc_harness.report.terminal import STYLES
+from smc_harness.verdict.controls import compare
 from smc_harness.verdict.first_fail import FirstFail, first_fails
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from smc_harness.session import Session
 
 _NO_LIMIT = 100_000
+_NO_BETTER = "="
 _PHASES = ("before", "during", "after", "iterative")
 
 
@@ -63,16 +65,22 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
     console.print(_table(session, results, shown))
     for task in dict.fromkeys(task for (task, _), dense in session.denses.items() if _selected_on_scored(dense)):
         console.print(f"{task}: the weights were selected on the scored examples", style="dim", markup=False)
+    if any(item.beats_own_ratios is False for item in compare(found)):
+        console.print(
+            f"{_NO_BETTER} does not beat random pruning with its own ratio in every tensor (~own-ratios)", style="dim"
+        )
     if any(not item.monotone for item in found):
         console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
 
 
 def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
     phases = {result.cell.pruner: result.cell.phase for result in results}
-    pruners = sorted(phases, key=lambda name: ((*_PHASES, phases[name]).index(phases[name]), name))
+    pruners = sorted(phases, key=lambda name: ((*_PHASES, phases[name]).index(phases[name]), name.partition("~")))
     cells: dict[tuple[str, str], list[FirstFail]] = {}
-    for item in first_fails(results):
+    found = first_fails(results)
+    for item in found:
         cells.setdefault((item.pruner, item.task), []).append(item)
+    beaten = {(item.pruner, item.task, item.seed) for item in compare(found) if item.beats_own_ratios is False}
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("pruner", overflow="fold")
     table.add_column("phase", overflow="fold", style="dim")
@@ -80,7 +88,13 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
         table.add_column(Text(visible(task)), overflow="fold")
     table.add_row("dense", "", *[_dense(session, task) for task in tasks], end_section=True)
     for pruner in pruners:
-        row = [Text("\n").join(Text(interval(i), _style(i)) for i in cells.get((pruner, task), [])) for task in tasks]
+        row = [
+            Text("\n").join(
+                Text(interval(item) + f" {_NO_BETTER}" * ((pruner, task, item.seed) in beaten), _style(item))
+                for item in cells.get((pruner, task), [])
+            )
+            for task in tasks
+        ]
         table.add_row(Text(visible(pruner)), phases[pruner], *row)
     return table
 

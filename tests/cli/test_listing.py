@@ -25,7 +25,7 @@ def listed(done: Ran, what: str) -> dict[str, dict[str, Any]]:
 def test_pruners_are_listed_with_phase_and_description(command: Command) -> None:
     rows = listed(command("list", "pruners", "--json"), "pruners")
     assert rows["snip"]["phase"] == "before"
-    assert rows["snip"]["source"] == "entry point smc_pruners.snip"
+    assert rows["snip"]["source"] == "entry point smc_pruners.snip:snip"
     assert {"magnitude-after", "lth", "gmp"} <= set(rows)
     assert all(row["description"] for row in rows.values())
 

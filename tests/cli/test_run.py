@@ -31,14 +31,20 @@ ONE_ID = "commonsense-mini::snip[0.5,seed0]"
         (["--pruners", "x*y"], "no pruner 'x*y'"),
         (["--levels", "1.0"], "--levels 1.0: 1.0 is outside [0, 1); a share of the weights such as 0.5 would work"),
         (["--levels", "half"], "--levels half: 'half' is not a number; 0.2,0.36 or paper would work"),
-        (["--set", "snip.batchs=8"], "snip has no parameter 'batchs'; did you mean 'batches'? (it has batches)"),
+        (
+            ["--set", "snip.batchs=8"],
+            "snip has no parameter 'batchs'; did you mean 'batches'? (it has allocation, batches, compat, pattern)",
+        ),
         (["--set", "snap.batches=8"], "--set snap: no such task or pruner in this run; did you mean 'snip'?"),
         (["--set", "snip.batches=many"], "snip.batches=many: a value of type int would work"),
         (["--set", "snip=8"], "--set snip=8: something like snip.batches=8 would work"),
-        (["--set", "magnitude-after.x=8"], "magnitude-after has no parameter 'x', nor any other"),
+        (["--set", "magnitude-after.x=8"], "magnitude-after has no parameter 'x' (it has allocation, compat, pattern)"),
         (["--variant", "snip-64"], "--variant snip-64: something like snip-64=snip,batches=64 would work"),
         (["--variant", "a=snap"], "--variant a: no pruner 'snap'; did you mean 'snip'?"),
-        (["--variant", "a=snip,batchs=3"], "a has no parameter 'batchs'; did you mean 'batches'? (it has batches)"),
+        (
+            ["--variant", "a=snip,batchs=3"],
+            "a has no parameter 'batchs'; did you mean 'batches'? (it has allocation, batches, compat, pattern)",
+        ),
         (["--variant", "snip=gmp"], "--variant snip: there is a pruner of that name; another name would work"),
         (["--colect", "x"], "unknown option --colect; did you mean '--collect'?"),
         (["protein-mini::snip[0.2,seed1]"], "protein-mini::snip[0.2,seed1]: no cell has this id; did you mean"),
@@ -245,7 +251,7 @@ def test_levels_of_a_pruner_replace_the_grid(command: Command, workshop: Worksho
 def test_variants_and_settings_and_precedence_meet_in_the_cells(
     command: Command, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workshop.write("pyproject.toml", '[tool.smc-harness]\nlevels = [0.2]\npruners = "snip*"\nseeds = 2\n')
+    workshop.write("pyproject.toml", '[tool.smc-harness]\nlevels = [0.2]\npruners = "snip,snip-64"\nseeds = 2\n')
     monkeypatch.setenv("SMC_HARNESS_ADDOPTS", "--levels 0.3 --variant snip-64=snip,batches=64")
     words = ("--tasks", "commonsense-mini", "--co", "--json", "-", "--seeds", "1")
     assert cells(command(*words)) == ["commonsense-mini::snip[0.3,seed0]", "commonsense-mini::snip-64[0.3,seed0]"]

@@ -129,7 +129,7 @@ ONE = ("--tasks", "commonsense-mini", "--pruners", "snip", "--levels", "0.2,0.5"
 
 
 def test_tasks_and_pruners_are_chosen_by_comma_separated_globs() -> None:
-    found = collected("--tasks", "comm*, arith*-mini", "--pruners", "magnitude-*,snip", "--levels", "0.5")
+    found = collected("--tasks", "comm*, arith*-mini", "--pruners", "magnitude-[ab]*,snip", "--levels", "0.5")
     assert list(found.tasks) == ["arithmetic-mini", "commonsense-mini"]
     assert list(found.pruners) == ["magnitude-after", "magnitude-before", "snip"]
     assert len(found.cells) == 6

@@ -126,3 +126,12 @@ def test_a_tensor_with_one_element_is_logged_as_its_number(task) -> None:
     talk = talk_of(task)
     talk.pruner.log("key", torch.tensor([2.5]))
     assert talk.pruner.logged == {"key": 2.5}
+
+
+def test_a_pruner_learns_how_many_examples_a_split_has(task) -> None:
+    assert talk_of(task, limit=7).pruner.examples("train") == 320
+
+
+def test_asked_for_the_examples_of_an_unknown_split_the_known_ones_are_named(task) -> None:
+    with pytest.raises(PluginError, match="toy: no split 'dev'; it has train, test"):
+        talk_of(task).pruner.examples("dev")

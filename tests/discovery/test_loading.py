@@ -127,13 +127,13 @@ def test_settings_change_the_identity_and_equal_ones_do_not(workshop: Workshop) 
 
 
 def test_a_plugin_that_calls_itself_differently_from_its_entry_point_is_refused() -> None:
-    found = reason(Locator("pruner", "snap", "entry point smc_pruners.snip", "smc_pruners.snip"))
-    assert found == "entry point smc_pruners.snip: it is published as 'snap' but calls itself 'snip'"
+    found = reason(Locator("pruner", "snap", "entry point smc_pruners.grasp", "smc_pruners.snip"))
+    assert found == "entry point smc_pruners.grasp: it is published as 'snap' but calls itself 'grasp'"
 
 
 def test_an_attribute_that_is_not_there_is_named() -> None:
-    found = reason(Locator("pruner", "snip", "entry point", "smc_pruners.snip", attribute="best"))
-    assert found == "entry point: module smc_pruners.snip has no attribute 'best'"
+    found = reason(Locator("pruner", "snip", "entry point", "smc_pruners.grasp", attribute="best"))
+    assert found == "entry point: module smc_pruners.grasp has no attribute 'best'"
 
 
 @pytest.mark.parametrize(
@@ -241,5 +241,5 @@ def test_a_locator_travels_to_another_process(workshop: Workshop) -> None:
 def test_our_own_plugins_are_imported_without_torch() -> None:
     import subprocess
 
-    code = "import sys, smc_pruners.snip, smc_tasks.commonsense.mini; sys.exit('torch' in sys.modules)"
+    code = "import sys, smc_pruners.grasp, smc_tasks.commonsense.mini; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
