@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate import PRUNERS, pruners
 from tests.workshop import ROOT, Ran, Workshop
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -43,6 +44,10 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
     words = shlex.split(line)[1:]
     ran = command(*words, *([] if words[0] == "list" else ["--collect-only"]))
     assert ran.code == 0, ran.err
+
+
+def test_the_page_on_pruners_is_what_the_plugins_say() -> None:
+    assert PRUNERS.read_text(encoding="utf-8") == pruners(), "python docs/generate.py writes it anew"
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -21,11 +21,25 @@ def values(ran: Ran) -> dict[str, tuple]:
     return {cell["id"]: tuple(cell[name] for name in keep) for cell in ran.report["cells"]}
 
 
-def test_every_default_pruner_runs_on_every_mini_task(workshop: Workshop) -> None:
-    ran = workshop.run("--collect", PLUGINS, "--levels", "0.2,0.738", timeout=1200)
+PAPERS_ELEVEN = {
+    *("magnitude-after", "random-after", "lth", "obert", "gmp", "magnitude-before", "random-before"),
+    *("snip", "snip-rigl", "magnitude-rigl", "random-rigl"),
+}
+
+
+def test_the_default_run_is_the_papers_eleven_on_the_four_mini_tasks(workshop: Workshop) -> None:
+    ran = workshop.run("--collect", PLUGINS, "--collect-only", timeout=60)
+    assert {cell["pruner"] for cell in ran.report["cells"]} == PAPERS_ELEVEN
+    assert {cell["task"] for cell in ran.report["cells"]} == {
+        *("arithmetic-mini", "commonsense-mini", "protein-mini", "translation-mini")
+    }
+
+
+def test_every_pruner_runs_on_every_mini_task(workshop: Workshop) -> None:
+    ran = workshop.run("--collect", PLUGINS, "--pruners", "*", "--levels", "0.2,0.738", timeout=1200)
     assert ran.code == 0, ran.out + ran.err
     cells = ran.report["cells"]
-    assert len(cells) == 4 * 7 * 2
+    assert len(cells) == 4 * 16 * 2
     assert {cell["verdict"] for cell in cells} == {"pass", "fail", "not-run"}
     for task in ran.report["tasks"].values():
         assert task["n"] >= 2000
@@ -37,6 +51,32 @@ def test_every_default_pruner_runs_on_every_mini_task(workshop: Workshop) -> Non
     for task in ran.report["tasks"]:
         assert first[task, "lth"] is None
         assert first[task, "random-after"] is not None
+
+
+VARIANTS = {
+    "half": "magnitude-after,pattern=2:4",
+    "eighths": "magnitude-after,pattern=4:8",
+    "tiles": "magnitude-after,pattern=4x4",
+    "even": "magnitude-after,allocation=uniform",
+    "erk": "snip,allocation=erk",
+}
+
+
+def test_every_structure_is_had_as_a_variant_and_holds(workshop: Workshop) -> None:
+    words = [word for name, spec in VARIANTS.items() for word in ("--variant", f"{name}={spec}")]
+    ran = workshop.run(
+        *["--tasks", "protein-mini", "--pruners", ",".join(VARIANTS), "--levels", "0.5", "--search", "grid"],
+        *words,
+        timeout=600,
+    )
+    assert ran.code == 0, ran.out + ran.err
+    cells = {cell["pruner"]: cell for cell in ran.report["cells"]}
+    assert cells.keys() == VARIANTS.keys()
+    for cell in cells.values():
+        assert cell["level"] == 0.5 and cell["realised"] == pytest.approx(0.5, abs=0.001)
+    for name in ("half", "eighths", "even"):
+        assert set(cells[name]["densities"].values()) == {pytest.approx(0.5, abs=0.01)}
+    assert len(set(cells["erk"]["densities"].values())) > 3
 
 
 def test_a_killed_mini_suite_and_a_subset_of_it_equal_an_undisturbed_run(workshop: Workshop) -> None:

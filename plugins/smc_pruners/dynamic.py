@@ -101,8 +101,11 @@ class RigL(Dynamic, Original):
     start: Original = magnitude
     params: Any = RigLParams
     paper = "Evci et al. 2020, arXiv 1911.11134"
-    cost = "1 training"
     nested = False
+
+    @property
+    def cost(self) -> str:
+        return self.start.cost
 
     @property
     def score(self) -> str:

@@ -48,7 +48,7 @@ class Iterative(Original):
     """Rounds of [Train, Prune], the rounds of lower levels shared with higher ones."""
 
     score = "abs(w)"
-    cost = "1 training a round, and 1"
+    cost = "1 training a round"
 
     @hookimpl
     def plan(self, level: float, context: PrunerContext) -> Stages:

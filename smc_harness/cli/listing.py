@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from smc_harness.report.json_file import SCHEMA, write
 _KINDS = {"tasks": "task", "pruners": "pruner", "plugins": "session"}
 _ATTRIBUTES = {
     "task": ("training", "model", "dataset", "metric", "unit", "chance", "published"),
-    "pruner": ("phase", "levels"),
+    "pruner": ("phase", "score", "cost", "paper"),
     "session": (),
 }
 
@@ -68,6 +69,9 @@ def _describe(locator: Locator) -> dict[str, Any]:
     declared = {name: plugin.declared(name) for name in _ATTRIBUTES[locator.kind]}
     if locator.kind == "task":
         declared["training"] = plugin.training
+    if locator.kind == "pruner":
+        declared |= {"levels": list(plugin.levels) or None, "structure": str(plugin.structure)}
+    declared["params"] = asdict(plugin.params) if plugin.params is not None else {}
     return row | declared | {"default": plugin.default, "description": plugin.description}
 
 

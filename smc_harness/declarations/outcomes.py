@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,22 @@ class Outcomes:
         wrong, or k sufficient statistics (BLEU: n-gram matches, totals and lengths).
     ids: n strings that name the examples across runs; None: "0" to "n-1".
     groups: n strings, for metrics reported by group and for clustered statistics; None: no groups.
-    predictions: long tensor [n], the predicted class, where there is one. A model that predicts the same class
-        for every example is named in the diagnosis.
+    predictions: long tensor [n], the predicted class, or any code that is equal for equal predictions (`codes`). A
+        model that predicts the same for every example is named in the diagnosis.
     """
 
     values: torch.Tensor
     ids: Sequence[str] | None = None
     groups: Sequence[str] | None = None
     predictions: torch.Tensor | None = None
+
+    @staticmethod
+    def codes(predictions: Sequence[Hashable]) -> torch.Tensor:
+        """Long tensor [n] for `predictions`, from predictions of any kind: equal ones have equal codes."""
+        import torch
+
+        known: dict[Hashable, int] = {}
+        return torch.tensor([known.setdefault(item, len(known)) for item in predictions], dtype=torch.long)
 
     def __len__(self) -> int:
         return int(self.values.shape[0])

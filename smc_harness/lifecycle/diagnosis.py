@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
 
 from smc_harness.cells import show_level
 from smc_harness.declarations.outcomes import Outcomes
@@ -10,17 +11,42 @@ from smc_harness.declarations.outcomes import Outcomes
 _MISSED = 0.01
 """A difference between asked and realised sparsity that rounding does not explain, from a hundred weights on."""
 
+_STARVED = 0.1
+"""An output layer with less than this share of the density of the whole scope has next to nothing left."""
+
 
 def diagnose(
-    densities: Mapping[str, float], outcomes: Outcomes, level: float | None = None, realised: float = 0.0
+    densities: Mapping[str, float],
+    outcomes: Outcomes,
+    level: float | None = None,
+    realised: float = 0.0,
+    head: Sequence[str] = (),
+    prediction: str = "class",
 ) -> list[str]:
-    """One line for each finding: a sparsity that is not what was asked for, tensors that are pruned whole, and a model
-    that predicts a single class."""
+    """One line for each finding, what explains most first.
+
+    They are: a model that predicts the same for every example; an output layer that is pruned, or all but pruned; other
+    tensors that are pruned whole; a sparsity that is not what was asked for.
+    head: globs over the names of the output layers' tensors. prediction: what the task calls what it predicts.
+    """
     found = []
-    if level is not None and abs(realised - level) > _MISSED:
-        found.append(f"{show_level(level)} was asked for, {realised:.4g} is realised")
-    found += [f"{name} is 100 % pruned" for name, density in densities.items() if density == 0.0]
     predictions = outcomes.predictions
     if predictions is not None and len(predictions) > 1 and bool((predictions == predictions[0]).all()):
-        found.append(f"predicts class {int(predictions[0])} for {len(predictions)} of {len(predictions)} examples")
+        count = f"{len(predictions):,}".replace(",", " ")
+        found.append(f"predicts one {prediction} for {count} of {count} examples")
+    outputs = [name for name in densities if any(fnmatch.fnmatchcase(name, pattern) for pattern in head)]
+    found += [
+        f"output layer {name} is {_percent(densities[name])} pruned"
+        for name in outputs
+        if densities[name] < _STARVED * (1.0 - realised)
+    ]
+    whole = [name for name, density in densities.items() if density == 0.0 and name not in outputs]
+    found += [f"{name} is 100 % pruned" for name in whole]
+    if level is not None and abs(realised - level) > _MISSED:
+        found.append(f"{show_level(level)} was asked for, {realised:.4g} is realised")
     return found
+
+
+def _percent(density: float) -> str:
+    """The pruned share; never rounded up to all of it."""
+    return "100 %" if density == 0.0 else f"{min(100.0 * (1.0 - density), 99.9):.1f} %"

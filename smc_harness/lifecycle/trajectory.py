@@ -103,20 +103,24 @@ class Trajectory:
         outcomes, value = self.talk.evaluate(model, "test")
         masks.audit(now.mask, prunable, "after evaluation")
         self._check_pattern(now.mask, level)
+        declared = self.talk.task_plugin.declared
         kept = keys.cell(key, self.talk.task_plugin, self.talk.options)
         self._keep_outcomes(kept, outcomes)
         pruned = masks.pruned(now.mask)
         in_scope = sum(parameter.numel() for _, parameter in prunable)
+        realised = pruned / in_scope if in_scope else 0.0
         densities = masks.densities(now.mask, prunable)
         return Measurement(
             value=value,
             n=len(outcomes),
             seconds=time.perf_counter() - started,
             steps=self._steps,
-            realised=pruned / in_scope if in_scope else 0.0,
+            realised=realised,
             realised_model=pruned / sum(parameter.numel() for parameter in model.parameters()),
             densities=densities,
-            diagnosis=diagnose(densities, outcomes, level, pruned / in_scope if in_scope else 0.0),
+            diagnosis=diagnose(
+                densities, outcomes, level, realised, declared("head", ()), declared("prediction", "class")
+            ),
             logged=dict(self.talk.pruner.logged | self.talk.task.logged),
             outcomes=kept,
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NO_LIMIT = 100_000
 _NO_BETTER = "="
+_FINDINGS = 3
 _PHASES = ("before", "during", "after", "iterative")
 
 
@@ -114,6 +115,30 @@ def _dense_score(dense: Dense) -> str:
     unit = dense.task.declared("unit", "")
     value = dense.measurement.value
     return f"{100 * value:.2f} %" if unit == "fraction" else f"{value:.2f} {unit}".strip()
+
+
+def reasons(console: Console, results: Sequence[CellResult]) -> None:
+    """What the diagnosis says of the first cell that each trajectory fails; nothing where it has nothing to say."""
+    seen: set[tuple[str, str, int]] = set()
+    lines = []
+    for result in sorted(results, key=lambda result: result.cell.level):
+        cell, found = result.cell, result.measurement.diagnosis if result.measurement else []
+        if result.verdict is Verdict.FAIL and (cell.task, cell.pruner, cell.seed) not in seen:
+            seen.add((cell.task, cell.pruner, cell.seed))
+            if found:
+                lines.append((cell.id, short(found)))
+    if lines:
+        console.print(Text("why, where mask or predictions tell", "italic"))
+    for name, text in sorted(lines):
+        console.print(Text(name, "").append(f" {text}", "dim"))
+    if lines:
+        console.print()
+
+
+def short(findings: Sequence[str]) -> str:
+    """The first findings, and how many more there are; `--json` has them all."""
+    more = f"; and {len(findings) - _FINDINGS} more" if len(findings) > _FINDINGS else ""
+    return "; ".join(findings[:_FINDINGS]) + more
 
 
 def problems(console: Console, results: Sequence[CellResult], debug: bool) -> None:

@@ -125,6 +125,8 @@ class Terminal:
         if result.value is not None and result.measurement is not None:
             text.append(f" {result.value:.4g} (dense {result.dense:.4g}) {result.measurement.seconds:.1f} s")
             text.append(" cached" if result.cached else "", "dim")
+            if verdict == "fail" and result.measurement.diagnosis:
+                text.append(f" {'; '.join(result.measurement.diagnosis)}", "dim")
         if result.error:
             text.append(f" {result.error}")
         self.console.print(text)
@@ -175,4 +177,6 @@ class Terminal:
             tables.problems(self.console, results, session.config.options.debug)
         if self.loud > -2:
             tables.first_fail(self.console, session, results)
+        if self.loud == 0:  # with -v they were said cell by cell
+            tables.reasons(self.console, results)
         tables.summary(self.console, session, results, time.monotonic() - self.started)

@@ -39,6 +39,9 @@ ONE_ID = "commonsense-mini::snip[0.5,seed0]"
         (["--set", "snip.batches=many"], "snip.batches=many: a value of type int would work"),
         (["--set", "snip=8"], "--set snip=8: something like snip.batches=8 would work"),
         (["--set", "magnitude-after.x=8"], "magnitude-after has no parameter 'x' (it has allocation, compat, pattern)"),
+        (["--variant", "a=snip,pattern=4:2"], "a: pattern=4:2 given; N:M such as 2:4, or ROWSxCOLUMNS such as 4x4"),
+        (["--set", "gmp.allocation=er"], "gmp: allocation=er given; global, uniform, erk would work; did you mean"),
+        (["--variant", "gmp~random=gmp", "--controls"], "--controls: 'gmp~random' is the name of a pruner; another"),
         (["--variant", "snip-64"], "--variant snip-64: something like snip-64=snip,batches=64 would work"),
         (["--variant", "a=snap"], "--variant a: no pruner 'snap'; did you mean 'snip'?"),
         (
@@ -246,6 +249,38 @@ def test_levels_of_a_pruner_replace_the_grid(command: Command, workshop: Worksho
         "commonsense-mini::nm[0.75,seed0]",
         "commonsense-mini::snip[0.2,seed0]",
     ]
+
+
+def test_the_level_of_a_pattern_replaces_the_grid(command: Command) -> None:
+    words = ("--tasks", "commonsense-mini", "--pruners", "s24,quarter,erk", "--levels", "0.2", "--co", "--json", "-")
+    variants = ("s24=snip,pattern=2:4", "quarter=gmp,pattern=1:4", "erk=snip,allocation=erk,batches=2")
+    done = command(*words, *(word for text in variants for word in ("--variant", text)))
+    assert cells(done) == [
+        "commonsense-mini::erk[0.2,seed0]",
+        "commonsense-mini::quarter[0.75,seed0]",
+        "commonsense-mini::s24[0.5,seed0]",
+    ]
+
+
+def test_controls_stand_beside_every_pruner_and_can_be_selected(command: Command) -> None:
+    words = ("--tasks", "commonsense-mini", "--pruners", "snip", "--levels", "0.2", "--controls", "--co", "--json", "-")
+    assert cells(command(*words)) == [
+        f"commonsense-mini::{name}[0.2,seed0]" for name in ("snip", "snip~random", "snip~own-ratios")
+    ]
+    assert cells(command(*words, "-k", "own-ratios")) == ["commonsense-mini::snip~own-ratios[0.2,seed0]"]
+
+
+def test_a_run_with_controls_says_whether_they_are_beaten(workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("mine")
+    ran = workshop.run("--collect", "plugins", "--levels", "0.5", "--controls", "-n", "1")
+    assert ran.code == 0, ran.out + ran.err
+    (compared,) = ran.report["controls"]
+    assert (compared["task"], compared["pruner"], compared["seed"]) == ("toy", "mine", 0)
+    assert {type(compared[name]) for name in ("beats_random", "beats_own_ratios")} == {bool}
+    assert {cell["realised"] for cell in ran.report["cells"]} == {0.5}
+    again = workshop.run("--collect", "plugins", "--levels", "0.5", "--controls", "-n", "1")
+    assert all(cell["cached"] for cell in again.report["cells"])
 
 
 def test_variants_and_settings_and_precedence_meet_in_the_cells(

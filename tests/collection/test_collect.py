@@ -148,7 +148,11 @@ def test_a_setting_for_a_plugin_that_does_not_run_is_refused() -> None:
 
 
 def test_a_setting_changes_the_digest_that_a_cell_shows() -> None:
-    assert collected(*ONE).cells[0].params_digest != collected(*ONE, "--set", "snip.batches=9").cells[0].params_digest
+    digests = {
+        collected(*ONE, *more).cells[0].params_digest
+        for more in ((), ("--set", "snip.batches=9"), ("--set", "snip.allocation=erk"), ("--set", "snip.pattern=4x4"))
+    }
+    assert len(digests) == 4
 
 
 class Modifying:

@@ -127,12 +127,12 @@ def test_settings_change_the_identity_and_equal_ones_do_not(workshop: Workshop) 
 
 
 def test_a_plugin_that_calls_itself_differently_from_its_entry_point_is_refused() -> None:
-    found = reason(Locator("pruner", "snap", "entry point smc_pruners.grasp", "smc_pruners.snip"))
+    found = reason(Locator("pruner", "snap", "entry point smc_pruners.grasp", "smc_pruners.grasp"))
     assert found == "entry point smc_pruners.grasp: it is published as 'snap' but calls itself 'grasp'"
 
 
 def test_an_attribute_that_is_not_there_is_named() -> None:
-    found = reason(Locator("pruner", "snip", "entry point", "smc_pruners.grasp", attribute="best"))
+    found = reason(Locator("pruner", "grasp", "entry point", "smc_pruners.grasp", attribute="best"))
     assert found == "entry point: module smc_pruners.grasp has no attribute 'best'"
 
 
@@ -241,5 +241,32 @@ def test_a_locator_travels_to_another_process(workshop: Workshop) -> None:
 def test_our_own_plugins_are_imported_without_torch() -> None:
     import subprocess
 
-    code = "import sys, smc_pruners.grasp, smc_tasks.commonsense.mini; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from importlib.metadata import entry_points;"
+        "[point.load() for kind in ('pruners', 'tasks') for point in entry_points(group=f'smc_harness.{kind}')];"
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_pruner_declares_an_allocation_and_can_be_told_another(workshop: Workshop) -> None:
+    path = workshop.write("mine.py", PRUNER + 'allocation = "erk"\n')
+    assert str(load(at(path)).structure) == "erk"
+    assert str(load(at(path), {"allocation": "uniform", "pattern": "4x4"}).structure) == "uniform 4x4"
+    assert load(at(path)).identity != load(at(path), {"pattern": "4x4"}).identity
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('allocation = "sideways"', "mine: allocation=sideways given; global, uniform, erk would work"),
+        ("pattern = 24", "mine: pattern is 24; a text such as 'none' would work"),
+        (
+            "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass params:\n    pattern: int = 1",
+            "mine: every pruner has 'pattern'; another name for this parameter would work",
+        ),
+    ],
+)
+def test_a_declaration_of_structure_that_cannot_work_is_the_plugins_fault(workshop: Workshop, text, reason) -> None:
+    with pytest.raises(PluginError, match=reason):
+        load(at(workshop.write("mine.py", f"{PRUNER}\n{text}\n")))

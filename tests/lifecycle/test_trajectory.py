@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from smc_harness import Prune, Rewind, Train, hookimpl
+from smc_harness.declarations.structure import NofM, Structure
 from smc_harness.errors import LeakError, PluginError
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
 from tests.toys import pruner_of
@@ -235,8 +236,8 @@ def test_a_pruner_may_choose_its_own_mask_and_move_surviving_weights(trajectory:
     start = dict(trajectory(store="other").talk.build_model().named_parameters())
     assert torch.equal(walk._live()[0][3].weight, 2.0 * start["3.weight"])
     assert measured.densities == {"0.weight": 0.0, "3.weight": 1.0}
-    assert measured.diagnosis[:2] == ["0.5 was asked for, 0.75 is realised", "0.weight is 100 % pruned"]
-    assert measured.diagnosis[2].startswith("predicts class")
+    assert measured.diagnosis[0].startswith("predicts one class for 160 of 160")
+    assert measured.diagnosis[1:] == ["0.weight is 100 % pruned", "0.5 was asked for, 0.75 is realised"]
 
 
 def test_a_regrown_weight_starts_at_zero_and_is_trained(trajectory: Make) -> None:
@@ -314,3 +315,53 @@ def test_a_session_plugin_may_wrap_the_hooks_of_tasks_and_pruners(trajectory: Ma
 
     trajectory(pruner_of("before", compute_scores=magnitude), listeners=[Listener()]).measure(0.5)
     assert heard == [("mine", ["0.weight", "3.weight"]), "test"]
+
+
+@hookimpl
+def chooses_itself(scores, level):
+    return {name: tensor > tensor.median() for name, tensor in scores.items()}
+
+
+@hookimpl
+def asks_the_harness(scores, level, context):
+    return context.select(scores, level)
+
+
+def test_a_pruner_is_pruned_under_its_allocation(trajectory) -> None:
+    measured = trajectory(pruner_of(compute_scores=magnitude), structure=Structure("uniform")).measure(0.5)
+    assert measured.densities == {"0.weight": 0.5, "3.weight": 0.5}
+
+
+def test_a_pattern_holds_at_the_end_and_its_level_is_exact(trajectory) -> None:
+    # rows of six: two of the first four go, and one of the last two
+    walk = trajectory(pruner_of(compute_scores=magnitude), structure=Structure(pattern=NofM(1, 2)))
+    assert walk.measure(0.5).realised == 0.5
+
+
+def test_an_apply_mask_of_its_own_has_an_allocation_by_asking_for_it(trajectory) -> None:
+    hooks = pruner_of(compute_scores=magnitude, apply_mask=asks_the_harness)
+    measured = trajectory(hooks, structure=Structure("uniform")).measure(0.5)
+    assert measured.densities == {"0.weight": 0.5, "3.weight": 0.5}
+
+
+def test_an_allocation_that_would_have_no_effect_is_an_error(trajectory) -> None:
+    walk = trajectory(pruner_of(compute_scores=magnitude, apply_mask=chooses_itself), structure=Structure("erk"))
+    with pytest.raises(PluginError, match=r"so erk has no effect; context.select\(scores, level\) there would work"):
+        walk.measure(0.5)
+
+
+def test_an_unknown_way_to_treat_dead_weights_is_refused(trajectory) -> None:
+    hooks = pruner_of("before", compute_scores=magnitude, plan=hookimpl(lambda level: [Prune(level), Train(dead="x")]))
+    with pytest.raises(PluginError, match="dead may be 'masked', 'unmasked', 'kept'"):
+        trajectory(hooks)
+
+
+def test_the_output_layers_that_the_task_names_are_diagnosed(trajectory, toy_module) -> None:
+    toy_module.head = ("3.*",)
+    hooks = pruner_of(
+        compute_scores=hookimpl(
+            lambda model, context: {n: p.detach().abs() - float(n == "3.weight") for n, p in context.prunable(model)}
+        )
+    )
+    found = trajectory(hooks, [0.25], task=toy_module).measure(0.25).diagnosis
+    assert "output layer 3.weight is 100 % pruned" in found

@@ -169,3 +169,37 @@ def test_the_summary_tells_what_came_from_the_store_and_how_to_go_on() -> None:
     cached = [CellResult(result.cell, result.verdict, "accuracy", cached=True) for result in results("..")]
     assert summary(cached) == "2 passed in 41.2 s (2 from the store)"
     assert summary(results("."), interrupted=True).endswith(" - interrupted; the same command goes on from here")
+
+
+def failing(pruner: str, level: float, *findings: str) -> CellResult:
+    measured = Measurement(0.1, 100, 1.0, diagnosis=list(findings))
+    return CellResult(Cell("t", pruner, level, 0, "after"), Verdict.FAIL, "accuracy", 0.9, measured)
+
+
+def test_why_a_trajectory_first_fails_is_said_where_something_tells() -> None:
+    found = [failing("a", 0.5, "late"), failing("a", 0.2, "one", "two", "three", "four"), failing("b", 0.2)]
+    text = printed(lambda console: tables.reasons(console, found))
+    assert text.splitlines() == [
+        "why, where mask or predictions tell",
+        "t::a[0.2,seed0] one; two; three; and 1 more",
+        "",
+    ]
+
+
+def test_nothing_is_said_where_nothing_tells() -> None:
+    assert printed(lambda console: tables.reasons(console, [failing("a", 0.2)])) == ""
+
+
+def test_a_pruner_that_does_not_beat_its_own_ratios_is_labelled_and_stands_beside_its_controls() -> None:
+    found = [
+        *results(".F", "snip"),
+        *results(".F", "snip~own-ratios"),
+        *results("F", "snip~random"),
+        *results("..F", "snip-rigl"),
+        *results(".F", "snip-rigl~own-ratios"),
+    ]
+    text = table(found, dense("t", 0.9))
+    lines = {line[0]: line[-1] for line in rows(text) if line[0].startswith("snip")}
+    assert lines["snip"] == "(0.2, 0.36] =" and lines["snip-rigl"] == "(0.36, 0.488]"
+    assert list(lines) == ["snip", "snip~own-ratios", "snip~random", "snip-rigl", "snip-rigl~own-ratios"]
+    assert "= does not beat random pruning with its own ratio in every tensor (~own-ratios)" in text

@@ -238,3 +238,84 @@ def test_an_order_without_batches_is_an_error(task) -> None:
     talk = talk_of(task)
     with pytest.raises(PluginError, match="batch_order gave no batch of 320 examples"):
         training_of(talk, talk.build_model(), recipe_of(batch_order=lambda count, size, generator: [])).run(0.0, 1.0)
+
+
+def test_unmasked_gradients_and_moments_of_dead_weights_live_on_and_the_weights_stay_zero(task) -> None:
+    talk = talk_of(task)
+    model = talk.build_model()
+    mask = half_mask(talk, model)
+    training = training_of(talk, model, recipe_of(10), mask=mask, dead="unmasked")
+    training.run(0.0, 1.0)
+    for name, parameter in talk.prunable(model):
+        assert not parameter.detach()[~mask[name]].any()
+        assert parameter.grad[~mask[name]].any()
+        assert training.optimizer.state[parameter]["exp_avg"][~mask[name]].any()
+
+
+def test_unmasked_gradients_enter_the_clipping_norm(task) -> None:
+    """With plain gradient descent nothing else tells the two apart."""
+    trained = {}
+    for dead in ("masked", "unmasked"):
+        for clip in (None, 0.05):
+            talk = talk_of(task)
+            model = talk.build_model()
+            recipe = Recipe(5, 32, lambda groups: torch.optim.SGD(groups, lr=0.1), clip=clip)
+            training_of(talk, model, recipe, mask=half_mask(talk, model), dead=dead).run(0.0, 1.0)
+            trained[dead, clip] = model[0].weight.detach().clone()
+    assert torch.equal(trained["masked", None], trained["unmasked", None])
+    assert not torch.equal(trained["masked", 0.05], trained["unmasked", 0.05])
+
+
+@hookimpl
+def dies_for_three_steps(model, mask, context):
+    """The first weight is dead from step 2 to step 5."""
+    if context.step not in (2, 5):
+        return None
+    new = {name: kept.clone() for name, kept in mask.items()}
+    new["0.weight"][0, 0] = context.step == 5
+    return new
+
+
+@pytest.mark.parametrize(("dead", "comes_back"), [("masked", False), ("kept", True)])
+@pytest.mark.parametrize("pause", [None, 0.25])
+def test_a_revived_weight_has_its_old_value_where_it_was_kept_and_zero_where_not(task, dead, comes_back, pause) -> None:
+    pruner = pruner_of("before", update_mask=dies_for_three_steps)
+    seen: list[tuple[float, float]] = []
+    talk = talk_of(task, pruner)
+    model = talk.build_model()
+    full = {name: torch.ones_like(p, dtype=torch.bool) for name, p in talk.prunable(model)}
+    recipe = Recipe(12, 32, lambda groups: torch.optim.SGD(groups, lr=0.1))
+
+    def training(mask):
+        made = training_of(talk, model, recipe, mask=mask, follow_mask=True, dead=dead)
+        step = made._step
+
+        def stepping(number, indices, final):
+            before = model[0].weight[0, 0].item()
+            step(number, indices, final)
+            seen.append((before, model[0].weight[0, 0].item()))
+
+        made._step = stepping
+        return made
+
+    if pause is None:
+        training(full).run(0.0, 1.0)
+    else:
+        first = training(full)
+        packed = first.run(0.0, pause)  # it stops while the weight is dead
+        training(first.mask).run(pause, 1.0, packed)
+    at_death = seen[2][0]
+    assert seen[3] == (0.0, 0.0) and seen[4] == (0.0, 0.0)
+    gradient_step = seen[5][1] - (at_death if comes_back else 0.0)
+    assert abs(gradient_step) < 0.05 < abs(at_death)
+
+
+def test_the_best_weights_are_given_back_as_they_were_where_values_are_kept(task) -> None:
+    talk = talk_of(task)
+    model = talk.build_model()
+    mask = half_mask(talk, model)
+    recipe = recipe_of(12, selection=Selection("test", 3))
+    training = training_of(talk, model, recipe, mask=mask, dead="kept")
+    training.run(0.0, 1.0)
+    _, weights, _ = training._best
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())

@@ -29,6 +29,8 @@ class GtsTask:
     chance = 0.0
     higher_is_better = True
     model = "GTS"
+    prediction = "expression"
+    head = (f"{HEAD}*",)
 
     def beam(self, context: TaskContext) -> int:
         """Beams per problem in scoring."""
@@ -72,4 +74,8 @@ class GtsTask:
         for index, (example, prediction) in enumerate(zip(examples, predictions, strict=True)):
             predicted = [example.vocabulary.symbol(symbol) for symbol in prediction if symbol >= 0]
             values[index] = float(same_answer(predicted, example.problem.equation, example.problem.numbers))
-        return Outcomes(values, ids=[example.problem.identifier for example in examples])
+        return Outcomes(
+            values,
+            ids=[example.problem.identifier for example in examples],
+            predictions=Outcomes.codes([tuple(prediction) for prediction in predictions]),
+        )

@@ -44,6 +44,7 @@ metric = "accuracy"
 unit = "fraction"
 chance = 0.2
 higher_is_better = True
+head = ("classifier.*",)
 published = None
 model = "RobertaForMultipleChoice, 2 layers of 48"
 dataset = "400 random facts in the schema of CommonsenseQA"

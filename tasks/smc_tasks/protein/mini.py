@@ -49,6 +49,7 @@ metric = "accuracy"
 unit = "fraction"
 chance = 0.25
 higher_is_better = True
+head = ("classifier.*",)
 published = None
 model = "EsmForSequenceClassification, 2 layers of 48"
 dataset = "random sequences with one motif of their class"

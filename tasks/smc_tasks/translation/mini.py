@@ -46,6 +46,8 @@ unit = "BLEU"
 chance = 0.0
 floor = 5.0
 higher_is_better = True
+prediction = "sentence"
+head = ("model.shared.weight",)  # the embedding of all words is the output layer, too
 published = None
 model = "MBartForConditionalGeneration, 2 + 2 layers of 48"
 dataset = "sentences of two invented languages over 250 concepts"
@@ -137,6 +139,7 @@ def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcom
         values=sentence_statistics(hypotheses, [example.reference for example in examples]),
         ids=[example.id for example in examples],
         groups=[example.group for example in examples],
+        predictions=Outcomes.codes(hypotheses),
     )
 
 
