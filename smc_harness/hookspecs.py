@@ -11,6 +11,15 @@ meet in a cell. A *session plugin* sees the whole run; it may wrap the hooks of 
 A hook implementation takes any subset of the documented arguments, by the documented names, without defaults and
 without keyword-only arguments. A plugin that breaks these rules, or implements a hook of the wrong kind, is refused
 when it is loaded, with the reason and the remedy.
+
+Beside hooks, a plugin declares attributes. All: `name`; `description` (one line); `version` (raise it when code that
+the harness cannot see changes); `params` (a frozen dataclass, set by --set); `default` (False: runs only when named).
+A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `published`,
+`training` (tasks with one training id share one trained model), `head` (globs over the parameter names of its output
+layers) and `prediction` (what it calls what it predicts: `class`), the last two for the diagnosis.
+A pruner: `phase` (before, during, after or iterative); `levels` (the only ones it exists at); `prunes` (`linear` where
+it can prune nothing else); `allocation` and `pattern`, where it wants others than `global` and `none`; `nested` (True:
+from the same weights, a higher level keeps a part of what a lower one keeps); `score`, `cost` and `paper`, in words.
 """
 
 from __future__ import annotations
@@ -217,7 +226,8 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage] | None:
 
     When: in the driver and in the worker, for each level; must not import torch. First result wins.
     level: the asked sparsity in [0, 1). context: only `params` and `seed` are meaningful here.
-    Returns: `Train`, `Prune` and `Rewind` stages. Levels whose plans begin alike share that work.
+    Returns: `Train`, `Prune` and `Rewind` stages. Levels whose plans begin alike share that work. What becomes of dead
+    weights in a training is said there, by `Train(dead=...)`.
     Default, by the pruner's `phase`: before = [Prune, Train]; after = [Train, Prune, Train]; during = [Train under
     the cubic schedule]; iterative = rounds of [Train, Prune, Rewind to the start] and a last Train.
     """
@@ -249,8 +259,8 @@ def apply_mask(
     level: the sparsity to reach at this stage, pruned / prunable, counting what was pruned before.
     Returns: {name: bool tensor of the parameter's shape, True = keep}. May change surviving weights in place; the
     harness zeroes the pruned ones and checks that they stay zero.
-    Default: exact global selection, pruned = floor(level x N + 1/2); ties keep the lowest index in scope order; what
-    is already pruned stays pruned.
+    Default: `context.select(scores, level)`, exact selection under the pruner's allocation and pattern: pruned =
+    floor(level x N + 1/2); ties keep the lowest index in scope order; what is already pruned stays pruned.
     """
 
 
@@ -264,7 +274,8 @@ def update_mask(
     `.grad` holds the gradients of all weights, dead ones included, before masking and clipping. First result wins.
     mask: the present mask, {name: bool}; do not change it in place.
     context: `step`, `total_steps`, `level` (the level asked of the cell), `state` (tensors to keep).
-    Returns: a new mask, or None to leave it. Newly living weights start at zero with fresh optimiser state.
+    Returns: a new mask, or None to leave it. Newly living weights start at zero with fresh optimiser state, unless the
+    stage's `dead` says otherwise.
     """
 
 
