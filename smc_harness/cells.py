@@ -22,6 +22,10 @@ CONTROLS = ("random", "own-ratios")
 """Kinds of controls; the control of NAME is called NAME~random or NAME~own-ratios."""
 
 
+_MISSED = 0.01
+"""A difference between asked and realised sparsity that rounding does not explain, from a hundred weights on."""
+
+
 def show_level(level: float) -> str:
     """The shortest text that reads back as the same number."""
     short = format(level, "g")
@@ -106,6 +110,19 @@ class CellResult:
     def value(self) -> float | None:
         return self.measurement.value if self.measurement else None
 
+    @property
+    def missed(self) -> str | None:
+        """What to say where the sparsity is not the one asked for; cells of other levels may share the measurement."""
+        if self.measurement is None or abs(self.measurement.realised - self.cell.level) <= _MISSED:
+            return None
+        return f"{show_level(self.cell.level)} was asked for, {self.measurement.realised:.4g} is realised"
+
+    @property
+    def diagnosis(self) -> list[str]:
+        """The measurement's findings, and a sparsity that was not asked for."""
+        found = list(self.measurement.diagnosis) if self.measurement else []
+        return found + ([self.missed] if self.missed else [])
+
     def to_json(self) -> dict[str, Any]:
         """The object of the `cells` list of `--json`."""
         cell, measured = self.cell, self.measurement
@@ -128,7 +145,7 @@ class CellResult:
             "seconds": measured.seconds if measured else None,
             "cached": self.cached,
             "error": self.error,
-            "diagnosis": measured.diagnosis if measured else [],
+            "diagnosis": self.diagnosis,
             "densities": measured.densities if measured else {},
             "logged": measured.logged if measured else {},
             "outcomes": measured.outcomes if measured else None,

@@ -1,8 +1,7 @@
 """What the code of SMC-Bench did where it differs from the harness; for `compat="smc-bench"`, never by default.
 
 Its masks keep the scores strictly above the k-th largest: one weight too few, and none of a score that is repeated at
-the threshold. Its training zeroes pruned weights, but neither their gradients
-nor their optimiser state.
+the threshold. Its training zeroes pruned weights, but neither their gradients nor their optimiser state.
 """
 
 from __future__ import annotations
@@ -31,11 +30,14 @@ class Params:
     compat: Compat = "none"
 
 
-def check_compat(params: Any, **fixed: object) -> None:
-    """Raise UsageError where `compat` is asked for together with another value of a parameter that it fixes."""
+def check_compat(params: Any, unused: Sequence[str] = (), **fixed: object) -> None:
+    """Raise UsageError where `compat` comes with a parameter that it fixes at another value, or does not use."""
     if params.compat == "none":
         return
     defaults = {field.name: field.default for field in fields(params)}
+    for name in unused:
+        if getattr(params, name) != defaults[name]:
+            raise UsageError(f"{name}={getattr(params, name)} given; compat=smc-bench does not use it")
     for name, value in fixed.items():
         given = getattr(params, name)
         if given not in (defaults[name], value):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from smc_harness import PrunerContext, hookimpl
+from smc_harness.declarations.structure import Block
 from smc_harness.errors import UsageError
 from smc_pruners._original import ORIGINAL_INTERVAL, Original, Params, check_compat
 from smc_pruners.magnitude import before as magnitude
@@ -53,7 +54,7 @@ class RigLParams(UpdateParams, Params):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_compat(self, drop=0.5, interval=1 / 6, end=1.0)
+        check_compat(self, drop=0.5, interval=ORIGINAL_INTERVAL, end=1.0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Dynamic:
         if not share:
             return None
         return {
-            name: moved(mask[name], parameter.detach(), self.growth(parameter, context), share)
+            name: moved(mask[name], parameter.detach(), self.growth(parameter, context), share, context)
             for name, parameter in context.prunable(model)
         }
 
@@ -158,24 +159,34 @@ def is_update(step: int, total: int, interval: float, end: float) -> bool:
     return 0 < step < end * total and math.floor(step / every + 1e-9) > math.floor((step - 1) / every + 1e-9)
 
 
-def moved(mask: Tensor, weights: Tensor, growth: Tensor, share: float) -> Tensor:
+def moved(mask: Tensor, weights: Tensor, growth: Tensor, share: float, context: PrunerContext) -> Tensor:
     """Drop the `share` of living weights of least magnitude, then grow as many of the highest `growth`.
 
-    What was just dropped may grow again, and then keeps its value. The number of living weights stays.
+    What was just dropped may grow again, and then keeps its value. The number of living weights stays. Under a pattern,
+    what grows completes it: within its group where the pattern is N:M, and tiles are dropped and grown whole.
     mask: bool; weights, growth: of the same shape. Ties keep, and grow, the lowest index.
     """
     import torch
 
+    count, size = int(mask.sum()), mask.numel()
+    if not count:
+        return mask.clone()
+    left = count - math.floor(share * count + 0.5)
+    by_magnitude = torch.where(mask, weights.abs().double(), -torch.inf)
+    kept = best(by_magnitude, left / size, context) if isinstance(context.pattern, Block) else top(by_magnitude, left)
+    return best(torch.where(kept, torch.inf, growth.double()), count / size, context)
+
+
+def top(scores: Tensor, count: int) -> Tensor:
+    """The `count` highest, whatever the pattern."""
     from smc_harness.sparsity.select import keep_highest
 
-    living = mask.reshape(-1)
-    count = int(living.sum())
-    dropped = math.floor(share * count + 0.5)
-    size = living.numel()
-    by_magnitude = torch.where(living, weights.reshape(-1).abs().double(), -torch.inf)
-    kept = keep_highest(by_magnitude, size - (count - dropped))
-    by_growth = torch.where(kept, torch.inf, growth.reshape(-1).double())
-    return keep_highest(by_growth, size - count).view(mask.shape)
+    return keep_highest(scores.reshape(-1), scores.numel() - count).view(scores.shape)
+
+
+def best(scores: Tensor, density: float, context: PrunerContext) -> Tensor:
+    """The highest of one tensor under the pattern of this pruner."""
+    return context.select({"": scores}, min(1.0 - density, 1.0 - 1.0 / scores.numel()), regrow=True)[""]
 
 
 magnitude_rigl = RigL(

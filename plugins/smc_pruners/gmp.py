@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from smc_harness import PrunerContext, Train, cubic, hookimpl
-from smc_pruners._original import ORIGINAL_INTERVAL, Original, Params, Stages, magnitudes
+from smc_harness import PrunerContext, Train, hookimpl
+from smc_harness.errors import UsageError
+from smc_pruners._original import ORIGINAL_INTERVAL, Original, Params, Stages, check_compat, magnitudes
+from smc_pruners._schedule import CubicParams
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class GmpParams(Params):
+class GmpParams(CubicParams, Params):
     """start, end: fractions of the training between which the level rises (those of SMC-Bench). updates: steps of the
     staircase.
 
@@ -24,9 +26,11 @@ class GmpParams(Params):
     optimiser state.
     """
 
-    start: float = 0.1
-    end: float = 0.8
-    updates: int = 50
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_compat(self, unused=("updates",))
+        if self.compat == "smc-bench" and not short_of_the_end(1.0, 1.0, self.start, self.end):
+            raise UsageError(f"start={self.start}, end={self.end} given; no sixth of the training lies between them")
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Gmp(Original):
         if wanted.compat == "smc-bench":
             schedule = partial(short_of_the_end, level=level, start=wanted.start, end=wanted.end)
             return [Train(prune=schedule, dead="unmasked")]
-        return [Train(prune=cubic(level, wanted.start, wanted.end, wanted.updates))]
+        return [Train(prune=wanted.schedule(level))]
 
     @hookimpl
     def compute_scores(self, model: nn.Module, context: PrunerContext) -> Mapping[str, Tensor]:

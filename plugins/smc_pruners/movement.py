@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smc_harness import PrunerContext, Train, cubic, hookimpl
+from smc_harness import PrunerContext, Train, hookimpl
+from smc_pruners._schedule import CubicParams
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,22 +21,12 @@ cost = "1 training"
 nested = True
 
 
-@dataclass(frozen=True)
-class Params:
-    """start, end: fractions of the training between which the level rises by the cubic schedule; updates: its steps."""
-
-    start: float = 0.1
-    end: float = 0.8
-    updates: int = 50
-
-
-params = Params
+params = CubicParams
 
 
 @hookimpl
 def plan(level: float, context: PrunerContext) -> Sequence[Train]:
-    wanted = context.params
-    return [Train(prune=cubic(level, wanted.start, wanted.end, wanted.updates), dead="kept")]
+    return [Train(prune=context.params.schedule(level), dead="kept")]
 
 
 @hookimpl

@@ -53,7 +53,7 @@ class Params(_original.Params):
             raise UsageError(f"{given} given; numbers of at least 1 would work")
         if not 0.0 < self.damping < math.inf:
             raise UsageError(f"damping={self.damping} given; a finite number above 0 would work")
-        check_compat(self, block=1, update=False)
+        check_compat(self, unused=("gradients",), block=1, update=False)
 
     @property
     def as_original(self) -> bool:

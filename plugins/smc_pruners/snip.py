@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smc_harness import PrunerContext, hookimpl
+from smc_harness.errors import UsageError
 from smc_pruners._original import Original, Params, check_compat
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class SnipParams(Params):
     batches: int = 8
 
     def __post_init__(self) -> None:
+        if self.batches < 1:
+            raise UsageError(f"batches={self.batches} given; a number of at least 1 would work")
         check_compat(self, batches=1)
 
 

@@ -42,8 +42,9 @@ def collect(config: Config) -> Collection:
     variants = [read_variant(text) for text in options.variant]
     tasks = choice.choose("task", _patterns(options.tasks))
     pruners = choice.choose("pruner", _patterns(options.pruners), variants)
+    _check_names(pruners)
     if options.controls:
-        pruners = _with_controls(pruners)
+        pruners = [plugin for own in pruners for plugin in (own, *(control_of(own, kind) for kind in CONTROLS))]
     if unused := sorted(set(choice.settings) - choice.used):
         names = [plugin.name for plugin in [*tasks, *pruners]]
         raise UsageError(f"--set {unused[0]}: no such task or pruner in this run{nearest(unused[0], names)}")
@@ -60,13 +61,11 @@ def collect(config: Config) -> Collection:
     )
 
 
-def _with_controls(pruners: Sequence[Plugin]) -> list[Plugin]:
-    """Every pruner, followed by its controls. Raises UsageError for a name that is taken."""
-    names = {pruner.name for pruner in pruners}
-    found = [plugin for pruner in pruners for plugin in (pruner, *(control_of(pruner, kind) for kind in CONTROLS))]
-    if clash := next((plugin.name for plugin in found if plugin.control and plugin.name in names), None):
-        raise UsageError(f"--controls: {clash!r} is the name of a pruner; another name for that one would work")
-    return found
+def _check_names(pruners: Sequence[Plugin]) -> None:
+    """Raise UsageError for a pruner or variant that is called like a control."""
+    for pruner in pruners:
+        if pruner.name.endswith(tuple(f"~{kind}" for kind in CONTROLS)):
+            raise UsageError(f"{pruner.name}: so a control is called, which --controls adds; another name would work")
 
 
 def build(

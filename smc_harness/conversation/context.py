@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from smc_harness.conversation.conversation import Conversation
+    from smc_harness.declarations.structure import Block, NofM
 
 
 @dataclass
@@ -145,6 +146,12 @@ class PrunerContext(Context):
         regrow: whether what is pruned already may live again. Returns {name: bool tensor, True = keep}.
         """
         return self._talk().select(scores, level, regrow)
+
+    @property
+    def pattern(self) -> NofM | Block | None:
+        """The pattern that this pruner's masks keep to, for one that changes them in `update_mask`."""
+        plugin = self._talk().pruner_plugin
+        return plugin.structure.pattern if plugin is not None else None
 
     def unmasked(self, model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
         """(name, values) over the scope; under `Train(dead="kept")` the values from before the mask, detached."""

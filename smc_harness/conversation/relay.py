@@ -8,7 +8,6 @@ import pluggy
 
 from smc_harness import hookspecs
 from smc_harness.conversation import defaults
-from smc_harness.conversation.controls import Control
 from smc_harness.discovery.loading import Plugin
 from smc_harness.discovery.rules import implementations
 
@@ -21,8 +20,6 @@ def relay(task: Plugin, pruner: Plugin | None, listeners: Sequence[Plugin] = ())
     manager.register(task.hooks, f"task {task.name}")
     if pruner is not None:
         manager.register(pruner.hooks, f"pruner {pruner.name}")
-        if pruner.control:
-            manager.register(Control(pruner), f"control {pruner.name}")
     for listener in listeners:
         manager.register(listener.hooks, f"session {listener.name}")
     return manager.hook

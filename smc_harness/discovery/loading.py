@@ -47,7 +47,7 @@ class Plugin:
     """A loaded plugin: its declaration, its parameters, and the object that holds its hooks.
 
     version, levels, prunes, default, phase: as declared. structure: allocation and pattern of a pruner, as declared or
-    set. control: the kind of control that takes this pruner's place, or empty. file: the source file whose digest
+    set. control, own: for a control, its kind and the pruner that it is one of. file: the source file whose digest
     enters content keys.
     """
 
@@ -59,6 +59,7 @@ class Plugin:
     params: Any = None
     structure: Structure = field(default_factory=Structure)
     control: str = ""
+    own: Plugin | None = None
     file: Path | None = None
 
     def declared(self, attribute: str, default: Any = None) -> Any:
@@ -107,7 +108,7 @@ class Plugin:
 
 def control_of(pruner: Plugin, control: str) -> Plugin:
     """The control of a pruner, under the name NAME~CONTROL."""
-    return replace(pruner, name=f"{pruner.name}~{control}", control=control)
+    return replace(pruner, name=f"{pruner.name}~{control}", control=control, own=pruner)
 
 
 def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str | None = None) -> Plugin:
@@ -147,6 +148,8 @@ def _take_structure(hooks: Any, kind: str, settings: dict[str, str], name: str) 
         raise PluginError(f"{name}: {wrong} is {declared[wrong]!r}; a text such as {_AXES[wrong]!r} would work")
     if clash := sorted(_AXES.keys() & parameters.names(getattr(hooks, "params", None))):
         raise PluginError(f"{name}: every pruner has {clash[0]!r}; another name for this parameter would work")
+    if "pattern" in settings and "allocation" not in settings and ":" in settings["pattern"]:
+        declared["allocation"] = _AXES["allocation"]  # an N:M pattern fixes the density of every tensor
     chosen = {axis: settings.pop(axis, value) for axis, value in declared.items()}
     try:
         return read_structure(chosen["allocation"], chosen["pattern"], name)

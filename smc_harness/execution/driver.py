@@ -190,7 +190,7 @@ class Driver:
 
     def _hand_out(self, executor: Executor, free: int, trainings: list[Dense], waiting: list[Track]) -> int:
         while free:
-            ready = next((track for track in waiting if track.dense.settled), None)
+            ready = next((track for track in waiting if track.dense.settled and not self._awaits(track, waiting)), None)
             owner: Dense | Track
             if trainings:
                 owner = trainings.pop(0)
@@ -204,6 +204,14 @@ class Driver:
             executor.submit(job)
             free -= 1
         return free
+
+    def _awaits(self, track: Track, waiting: list[Track]) -> bool:
+        """Whether it is a control of a pruner that is not done: what it needs to know will be in the store then."""
+        own = track.pruner.own
+        if own is None:
+            return False
+        unfinished = [*waiting, *(owner for owner in self._by_job.values() if isinstance(owner, Track))]
+        return any(other.dense is track.dense and other.pruner is own for other in unfinished)
 
     def _job(self, owner: Dense | Track) -> Job:
         dense = owner if isinstance(owner, Dense) else owner.dense

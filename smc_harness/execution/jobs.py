@@ -25,8 +25,8 @@ class PluginRef:
 
     @classmethod
     def of(cls, plugin: Plugin) -> PluginRef:
-        name = plugin.name.removesuffix(f"~{plugin.control}")
-        return cls(plugin.locator, dict(plugin.settings), name, plugin.control)
+        own = plugin.own or plugin
+        return cls(plugin.locator, dict(plugin.settings), own.name, plugin.control)
 
     def load(self) -> Plugin:
         plugin = load(self.locator, self.settings, self.name)

@@ -23,7 +23,8 @@ class State:
 
     key: content key. mask: {name: bool} or None while dense. progress: fraction of the present training that is done;
     0 and 1 have no optimiser state. turn: trainings that these weights have completed. plugin: the pruner's
-    `context.state`. optimizer: packed optimiser state of a training that stopped half-way.
+    `context.state`. optimizer: packed optimiser state of a training that stopped half-way. history: for every pruning
+    so far, how many weights of each prunable tensor it kept, in scope order.
     """
 
     key: str
@@ -32,6 +33,7 @@ class State:
     turn: int = 0
     plugin: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)
+    history: tuple[tuple[int, ...], ...] = ()
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -48,7 +50,8 @@ def pack(state: State, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, A
         "optimizer": state.optimizer,
     }
     tensors = {f"{part}:{name}": tensor for part, group in parts.items() for name, tensor in group.items()}
-    return tensors, {"progress": state.progress, "turn": state.turn, "masked": state.mask is not None}
+    note = {"progress": state.progress, "turn": state.turn, "masked": state.mask is not None, "history": state.history}
+    return tensors, note
 
 
 @torch.no_grad()
@@ -64,7 +67,14 @@ def unpack(key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any], mod
     for name, tensor in groups["weights"].items():
         own[name].copy_(tensor)
     mask = groups["mask"] if note["masked"] else None
-    return State(key, mask, note["progress"], note["turn"], groups["plugin"], groups["optimizer"])
+    history = read_history(note) or ()
+    return State(key, mask, note["progress"], note["turn"], groups["plugin"], groups["optimizer"], history)
+
+
+def read_history(note: Mapping[str, Any]) -> tuple[tuple[int, ...], ...] | None:
+    """The history that a note holds, if it does."""
+    kept = note.get("history")
+    return None if kept is None else tuple(tuple(counts) for counts in kept)
 
 
 def check_same(kept: Mapping[str, Tensor], model: nn.Module) -> None:

@@ -28,6 +28,7 @@ from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.lifecycle import keys, state
+from smc_harness.lifecycle.controls import control_mask
 from smc_harness.lifecycle.diagnosis import diagnose
 from smc_harness.lifecycle.state import State
 from smc_harness.sparsity import mask as masks
@@ -83,6 +84,11 @@ class Trajectory:
         self._continued = self._continued_keys()
         self._steps = 0
         self._level: float | None = None
+        self._chosen: list[tuple[int, ...]] = []
+        self._replayed: tuple[tuple[int, ...], ...] = ()
+        self._own: Trajectory | None = None
+        if pruner is not None and pruner.own is not None:
+            self._own = Trajectory(task, pruner.own, listeners, options, seed, artifacts, progress, levels)
 
     # -- one level ----------------------------------------------------------------------------------------------
 
@@ -105,7 +111,7 @@ class Trajectory:
         self._check_pattern(now.mask, level)
         declared = self.talk.task_plugin.declared
         kept = keys.cell(key, self.talk.task_plugin, self.talk.options)
-        self._keep_outcomes(kept, outcomes)
+        self._keep_outcomes(kept, outcomes, now)
         pruned = masks.pruned(now.mask)
         in_scope = sum(parameter.numel() for _, parameter in prunable)
         realised = pruned / in_scope if in_scope else 0.0
@@ -118,9 +124,7 @@ class Trajectory:
             realised=realised,
             realised_model=pruned / sum(parameter.numel() for parameter in model.parameters()),
             densities=densities,
-            diagnosis=diagnose(
-                densities, outcomes, level, realised, declared("head", ()), declared("prediction", "class")
-            ),
+            diagnosis=diagnose(densities, outcomes, realised, declared("head", ()), declared("prediction", "class")),
             logged=dict(self.talk.pruner.logged | self.talk.task.logged),
             outcomes=kept,
         )
@@ -136,6 +140,7 @@ class Trajectory:
         self.talk.pruner._level = self._level = level
         self._check_applicable()
         chain = self._chain(plan, level)
+        self._replayed = self._own.history(plan, level) if self._own is not None else ()
         present = len(chain)
         while present > 0 and not self._restore(chain[present - 1]):
             present -= 1
@@ -145,11 +150,22 @@ class Trajectory:
             self._run(plan[index], chain[index], level)
         return chain[-1] if chain else self.root
 
+    def history(self, plan: Sequence[Stage], level: float | None) -> tuple[tuple[int, ...], ...]:
+        """How many weights of each tensor every pruning of a plan kept: from its measurement, or by walking so far."""
+        measured = keys.cell(self._chain(plan, level)[-1], self.talk.task_plugin, self.talk.options)
+        if self.artifacts.has(measured) and (kept := self.artifacts.load(measured)) is not None:
+            found = state.read_history(kept[1])
+            if found is not None:
+                return found
+        pruning = [i for i, stage in enumerate(plan) if isinstance(stage, Prune) or getattr(stage, "prune", None)]
+        self.walk(plan[: max(pruning, default=-1) + 1], level)
+        return self._live()[1].history
+
     def _chain(self, plan: Sequence[Stage], level: float | None) -> list[str]:
         return keys.chain(self.root, plan, level, self.talk.pruner_plugin, self.talk.options.scope)
 
     def _follows_mask(self) -> bool:
-        return implements(self.talk.pruner_plugin, "update_mask")
+        return self._own is None and implements(self.talk.pruner_plugin, "update_mask")
 
     def _continued_keys(self) -> set[str]:
         """Keys of trained states from which some plan goes on."""
@@ -163,6 +179,7 @@ class Trajectory:
         self._raise_again(key)
         model, now = self._live()
         self._state = None  # whatever happens below, the model no longer is at the old state
+        self._chosen = list(now.history)
         try:
             match stage:
                 case Train():
@@ -179,7 +196,8 @@ class Trajectory:
             self._failures[key] = error.with_traceback(None)
             raise
         # a plugin may hand over views of the weights, which go on changing
-        after = replace(after, plugin={name: tensor.detach().clone() for name, tensor in after.plugin.items()})
+        plugin = {name: tensor.detach().clone() for name, tensor in after.plugin.items()}
+        after = replace(after, plugin=plugin, history=tuple(self._chosen))
         self._state = after
         masks.audit(after.mask, self.talk.prunable(model), f"after {type(stage).__name__.lower()}")
         if key in self._continued or (level is None and isinstance(stage, Train)):
@@ -232,6 +250,8 @@ class Trajectory:
 
     def _prune(self, level: float, before: State, key: str) -> State:
         pruner = self.talk.pruner
+        if self._own is not None:
+            return State(key, self._replay(), before.progress, before.turn, {}, before.optimizer)
         pruner.mask, pruner.state = before.mask, dict(before.plugin)
         if self._scored is None or self._scored.at != before.key:
             self._raise_again(failure := f"scores at {before.key}")
@@ -248,7 +268,21 @@ class Trajectory:
 
     def _reprune(self, level: float) -> dict[str, Tensor]:
         """Score and prune within a training stage."""
+        if self._own is not None:
+            return self._replay()
         self.talk.pruner.mask = mask = self._choose(self._score("scheduled", level), level)
+        return mask
+
+    def _replay(self) -> dict[str, Tensor]:
+        """The control's mask in place of the one that the pruner's own run had at this pruning."""
+        model = self._model
+        assert model is not None and self.talk.pruner_plugin is not None
+        prunable = self.talk.prunable(model)
+        kept = self._replayed[len(self._chosen)]
+        plugin, seed = self.talk.pruner_plugin, self.talk.pruner.seed_for("control")
+        mask = control_mask(plugin.control, kept, prunable, plugin.structure, seed)
+        masks.put_on(mask, prunable)
+        self._chosen.append(masks.kept(mask))
         return mask
 
     def _rewind(self, stage: Rewind, before: State, key: str) -> State:
@@ -287,6 +321,7 @@ class Trajectory:
         mask = masks.check_mask(given, prunable, pruner.name)
         self._check_structure()
         masks.put_on(mask, prunable)
+        self._chosen.append(masks.kept(mask))
         return mask
 
     def _check_structure(self) -> None:
@@ -335,10 +370,11 @@ class Trajectory:
         masks.audit(self._state.mask, self.talk.prunable(self._model), "after loading")
         return True
 
-    def _keep_outcomes(self, key: str, outcomes: Outcomes) -> None:
+    def _keep_outcomes(self, key: str, outcomes: Outcomes, now: State) -> None:
         note = {
             "ids": list(outcomes.ids) if outcomes.ids is not None else None,
             "groups": list(outcomes.groups) if outcomes.groups is not None else None,
+            "history": now.history,
         }
         self.artifacts.save(key, {"values": outcomes.values}, note)
 

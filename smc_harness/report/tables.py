@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smc_harness.session import Session
 
 _NO_LIMIT = 100_000
-_NO_BETTER = "="
+_AGAINST_OWN = {0: ("=", "fails at the same level as"), -1: ("<", "fails at a lower level than")}
 _FINDINGS = 3
 _PHASES = ("before", "during", "after", "iterative")
 
@@ -36,6 +36,10 @@ def interval(found: FirstFail) -> str:
         unsettled = f" ({found.unsettled.value} elsewhere)" if found.unsettled else ""
         return f"none up to {show_level(found.highest)}{unsettled}"
     return found.unsettled.value if found.unsettled else "not run"
+
+
+def _mark(outcome: int | None) -> str:
+    return f" {_AGAINST_OWN[outcome][0]}" if outcome in _AGAINST_OWN else ""
 
 
 def _style(found: FirstFail) -> str:
@@ -66,10 +70,12 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
     console.print(_table(session, results, shown))
     for task in dict.fromkeys(task for (task, _), dense in session.denses.items() if _selected_on_scored(dense)):
         console.print(f"{task}: the weights were selected on the scored examples", style="dim", markup=False)
-    if any(item.beats_own_ratios is False for item in compare(found)):
-        console.print(
-            f"{_NO_BETTER} does not beat random pruning with its own ratio in every tensor (~own-ratios)", style="dim"
-        )
+    against = {item.against_own_ratios for item in compare(found)}
+    for outcome, (mark, words) in _AGAINST_OWN.items():
+        if outcome in against:
+            console.print(
+                f"{mark} {words} random pruning with its own ratio in every tensor (~own-ratios)", style="dim"
+            )
     if any(not item.monotone for item in found):
         console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
 
@@ -81,7 +87,7 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
     found = first_fails(results)
     for item in found:
         cells.setdefault((item.pruner, item.task), []).append(item)
-    beaten = {(item.pruner, item.task, item.seed) for item in compare(found) if item.beats_own_ratios is False}
+    marks = {(item.pruner, item.task, item.seed): _mark(item.against_own_ratios) for item in compare(found)}
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("pruner", overflow="fold")
     table.add_column("phase", overflow="fold", style="dim")
@@ -91,7 +97,7 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
     for pruner in pruners:
         row = [
             Text("\n").join(
-                Text(interval(item) + f" {_NO_BETTER}" * ((pruner, task, item.seed) in beaten), _style(item))
+                Text(interval(item) + marks.get((pruner, task, item.seed), ""), _style(item))
                 for item in cells.get((pruner, task), [])
             )
             for task in tasks
@@ -118,17 +124,18 @@ def _dense_score(dense: Dense) -> str:
 
 
 def reasons(console: Console, results: Sequence[CellResult]) -> None:
-    """What the diagnosis says of the first cell that each trajectory fails; nothing where it has nothing to say."""
-    seen: set[tuple[str, str, int]] = set()
+    """What the diagnosis says of each trajectory's first failed cell, and of any whose sparsity was not asked for."""
+    told: set[tuple[str, str, int]] = set()
     lines = []
     for result in sorted(results, key=lambda result: result.cell.level):
-        cell, found = result.cell, result.measurement.diagnosis if result.measurement else []
-        if result.verdict is Verdict.FAIL and (cell.task, cell.pruner, cell.seed) not in seen:
-            seen.add((cell.task, cell.pruner, cell.seed))
-            if found:
-                lines.append((cell.id, short(found)))
+        cell = result.cell
+        found = result.diagnosis if result.verdict is Verdict.FAIL else [result.missed] if result.missed else []
+        if found and (cell.task, cell.pruner, cell.seed) not in told:
+            lines.append((cell.id, short(found)))
+        if found or result.verdict is Verdict.FAIL:
+            told.add((cell.task, cell.pruner, cell.seed))
     if lines:
-        console.print(Text("why, where mask or predictions tell", "italic"))
+        console.print(Text("what mask and predictions tell", "italic"))
     for name, text in sorted(lines):
         console.print(Text(name, "").append(f" {text}", "dim"))
     if lines:

@@ -125,8 +125,8 @@ class Terminal:
         if result.value is not None and result.measurement is not None:
             text.append(f" {result.value:.4g} (dense {result.dense:.4g}) {result.measurement.seconds:.1f} s")
             text.append(" cached" if result.cached else "", "dim")
-            if verdict == "fail" and result.measurement.diagnosis:
-                text.append(f" {'; '.join(result.measurement.diagnosis)}", "dim")
+            found = result.diagnosis if verdict == "fail" else [result.missed] if result.missed else []
+            text.append(f" {'; '.join(found)}" if found else "", "dim")
         if result.error:
             text.append(f" {result.error}")
         self.console.print(text)

@@ -81,6 +81,11 @@ def densities(mask: Mapping[str, Tensor] | None, prunable: Prunable) -> dict[str
     return {name: float(mask[name].double().mean()) if mask[name].numel() else 1.0 for name, _ in prunable}
 
 
+def kept(mask: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Number of weights that live in each tensor, in order."""
+    return tuple(int(tensor.sum()) for tensor in mask.values())
+
+
 def pruned(mask: Mapping[str, Tensor] | None) -> int:
     """Number of pruned weights."""
     return sum(tensor.numel() - int(tensor.sum()) for tensor in mask.values()) if mask else 0

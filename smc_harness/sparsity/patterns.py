@@ -13,6 +13,9 @@ from torch import Tensor
 
 from smc_harness.declarations.structure import NofM, Pattern
 
+_CHUNK = 2**22
+"""Weights that are sorted into groups at once."""
+
 
 @dataclass(frozen=True)
 class Tiles:
@@ -30,18 +33,29 @@ def beyond_n_of_m(scores: Tensor, n: int, m: int, alive: Tensor) -> Tensor:
     """
     if not scores.numel():
         return torch.zeros_like(scores, dtype=torch.bool)
-    wide, length = _groups(_matrix(scores), m, 0)
+    matrix, living = _matrix(scores), _matrix(alive)
+    rows = max(1, _CHUNK // matrix.shape[1])  # a sort takes many times the memory of what it sorts
+    parts = [
+        _beyond(matrix[start : start + rows], n, m, living[start : start + rows])
+        for start in range(0, len(matrix), rows)
+    ]
+    return torch.cat(parts).reshape(scores.shape)
+
+
+def _beyond(scores: Tensor, n: int, m: int, alive: Tensor) -> Tensor:
+    """`beyond_n_of_m` of a matrix."""
+    wide, length = _groups(scores, m, 0)
     # padding comes before the living, and those before the dead
-    rank, _ = _groups(_matrix(alive).int(), m, 2)
-    lengths = torch.full((wide.shape[1],), m)
+    rank, _ = _groups(alive.int(), m, 2)
+    lengths = torch.full((wide.shape[1],), m, device=scores.device)
     lengths[-1] = length - m * (wide.shape[1] - 1)
     best_first = wide.argsort(dim=-1, descending=True, stable=True)
     alive_first = rank.gather(-1, best_first).argsort(dim=-1, descending=True, stable=True)
     order = best_first.gather(-1, alive_first)
-    place = torch.empty_like(order).scatter_(-1, order, torch.arange(m).expand_as(order))
+    place = torch.empty_like(order).scatter_(-1, order, torch.arange(m, device=scores.device).expand_as(order))
     quota = (lengths * (m - n) // m).view(1, -1, 1)
     beyond = (place >= m - quota) & (rank == 1)
-    return beyond.flatten(1)[:, :length].reshape(scores.shape)
+    return beyond.flatten(1)[:, :length]
 
 
 def tiles(scores: Tensor, rows: int, columns: int, alive: Tensor) -> Tiles:
@@ -54,15 +68,24 @@ def tiles(scores: Tensor, rows: int, columns: int, alive: Tensor) -> Tiles:
 
 
 def keep_tiles(tiled: Sequence[Tiles], pruned: int) -> list[Tensor]:
-    """Bool tensors like the scores of each: all but the lowest tiles, which together have at most `pruned` weights."""
+    """Bool tensors like the scores of each: all but the lowest tiles, which together have at most `pruned` weights.
+
+    Where the next tile does not fit any more, the lowest of the smaller ones that do are taken.
+    """
     scores = torch.cat([item.scores.reshape(-1) for item in tiled])
     sizes = torch.cat([item.sizes.reshape(-1) for item in tiled])
     alive = torch.cat([item.alive.reshape(-1) for item in tiled])
     best_first = scores.argsort(descending=True, stable=True)
     worst_first = best_first[alive[best_first].int().argsort(descending=True, stable=True)].flip(0)
-    gone = worst_first[sizes[worst_first].cumsum(0) <= pruned]
+    fits = sizes[worst_first].cumsum(0) <= pruned
+    gone, rest = worst_first[fits], worst_first[~fits]
     keep = torch.ones_like(scores, dtype=torch.bool)
     keep[gone] = False
+    left = pruned - int(sizes[gone].sum())
+    while len(rest := rest[sizes[rest] <= left]):
+        keep[rest[0]] = False
+        left -= int(sizes[rest[0]])
+        rest = rest[1:]
     pieces = torch.split(keep, [item.scores.numel() for item in tiled])
     return [piece.view_as(item.scores) for piece, item in zip(pieces, tiled, strict=True)]
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from smc_harness.declarations.plans import SAME_LEVEL
 from smc_harness.declarations.structure import Block, NofM, Structure
 from smc_harness.errors import PluginError
 from smc_harness.sparsity import patterns
@@ -99,19 +100,20 @@ def select_n_m(
 ) -> dict[str, Tensor]:
     """Keep the `n` highest scores of every `m` consecutive ones in a row (the last dimensions, flattened).
 
-    A shorter group at the end of a row prunes floor(length x (m - n) / m). level: None for the complete pattern; below
-    1 - n/m, only the lowest scores among what the pattern would prune go, exactly as many as the level asks for.
+    A shorter group at the end of a row prunes floor(length x (m - n) / m). level: None for the complete pattern, which
+    any level within 0.002 of 1 - n/m stands for, too (a rung of an iterative pruner); below it, only the lowest scores
+    among what the pattern would prune go, exactly as many as the level asks for.
     Returns and raises as `select_global`; PluginError for a level that the pattern does not reach, too.
     """
     full = 1.0 - n / m
-    if level is not None and level > full + 1e-9:
+    if level is not None and level > full + SAME_LEVEL:
         raise PluginError(f"level {level!r} given; {n}:{m} reaches {full:g} and no more")
     for name, tensor in scores.items():
         _flat(name, tensor)
     candidates = {
         name: patterns.beyond_n_of_m(tensor, n, m, _living(tensor, name, alive)) for name, tensor in scores.items()
     }
-    if level is not None and level < full - 1e-9:
+    if level is not None and level < full - SAME_LEVEL:
         total = sum(tensor.numel() for tensor in scores.values())
         pool = torch.cat([_flat(name, tensor)[candidates[name].reshape(-1)] for name, tensor in scores.items()])
         dead = sum(int((~_living(tensor, name, alive)).sum()) for name, tensor in scores.items())
@@ -129,8 +131,9 @@ def select_blocks(
 ) -> dict[str, Tensor]:
     """Keep tiles of `rows` x `columns` weights with the highest mean scores.
 
-    Whole tiles go, from the lowest mean on, for as long as no more weights are pruned than floor(level x N + 1/2):
-    what is realised is below the level by less than a tile. A tile with a +inf in it stays.
+    Whole tiles go, from the lowest mean on, as long as no more weights are pruned than floor(level x N + 1/2):
+    what is realised is below the level by less than a tile, or than one in each tensor where the allocation is not
+    global. A tile with a +inf in it has a mean of +inf.
     Returns and raises as `select_global`.
     """
     tiles = {}

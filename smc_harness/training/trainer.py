@@ -111,12 +111,14 @@ class Training:
         """Train. packed: optimiser state of the part before `start`. Returns that of the part up to `until`."""
         first, last, total = round(start * self.recipe.steps), round(until * self.recipe.steps), self.recipe.steps
         if packed:
-            self.kept = {n.removeprefix(_KEPT): t.clone() for n, t in packed.items() if n.startswith(_KEPT)}
+            if self.dead == "kept":
+                self.kept = {n.removeprefix(_KEPT): t.clone() for n, t in packed.items() if n.startswith(_KEPT)}
             state = {name: tensor for name, tensor in packed.items() if not name.startswith(_KEPT)}
             optimizers.unpack(self.optimizer, self._take_best(state), self.names)
             if self.enforcer is not None:
                 self._enforce(self.enforcer.mask)
         self.model.train()
+        self._remember()
         with isolated_random(0):
             for step, indices in zip(range(first, last), self._batches(first), strict=False):
                 self._step(step, indices, final=step == last - 1)
@@ -191,10 +193,11 @@ class Training:
 
     @torch.no_grad()
     def _enforce(self, mask: Mask) -> None:
-        self.enforcer = Enforcer.of(mask, self.prunable)
+        before, self.enforcer = self.mask, Enforcer.of(mask, self.prunable)
         for name, parameter in self.prunable:
-            if name in self.kept:
-                parameter.copy_(self.kept[name])
+            if before is not None and name in self.kept:
+                revived = mask[name] & ~before[name]
+                parameter.copy_(torch.where(revived, self.kept[name], parameter))
         self.enforcer.mask_weights()
         if self.dead != "unmasked":
             optimizers.mask_state(
@@ -205,6 +208,7 @@ class Training:
     def _remember(self) -> None:
         """Under `dead="kept"`, take down the values of the living weights; a dead one keeps what it had."""
         if self.dead != "kept":
+            self.conversation.pruner.kept = None
             return
         for name, parameter in self.prunable:
             if name not in self.kept:
@@ -212,7 +216,8 @@ class Training:
             elif self.mask is None:
                 self.kept[name].copy_(parameter)
             else:
-                self.kept[name][self.mask[name]] = parameter[self.mask[name]]
+                torch.where(self.mask[name], parameter.detach(), self.kept[name], out=self.kept[name])
+        self.conversation.pruner.kept = self.kept
 
     def _reprune(self, fraction: float) -> None:
         assert self.schedule is not None
@@ -228,7 +233,6 @@ class Training:
         talk.pruner.step, talk.pruner.total_steps = step, self.recipe.steps
         talk.pruner.reseed(talk.pruner.name, "update", self.turn, step)
         self._remember()
-        talk.pruner.kept = self.kept or None
         present = self.mask or {name: torch.ones_like(p, dtype=torch.bool) for name, p in self.prunable}
         changed = talk.hook.update_mask(model=self.model, mask=present, context=talk.pruner)
         if changed is not None:

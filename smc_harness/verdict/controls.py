@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from smc_harness.cells import CONTROLS
@@ -12,21 +13,23 @@ from smc_harness.verdict.first_fail import FirstFail
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of one trajectory with its controls. None: one of the two has no first-fail yet.
+    """Of one trajectory with its controls.
 
-    beats_random, beats_own_ratios: it first fails at a higher level than the control. The same level, which two methods
-    that never fail have too, does not beat it.
+    against_random, against_own_ratios: 1 where it first fails at a higher level than the control, -1 at a lower one, 0
+    where neither does; None where one of the two has no first-fail yet.
     """
 
     task: str
     pruner: str
     seed: int
-    beats_random: bool | None
-    beats_own_ratios: bool | None
+    against_random: int | None
+    against_own_ratios: int | None
 
     def to_json(self) -> dict[str, Any]:
-        """The object of the `controls` list of `--json`."""
-        return asdict(self)
+        """The object of the `controls` list of `--json`; the same level does not beat."""
+        names = {"task": self.task, "pruner": self.pruner, "seed": self.seed}
+        outcomes = {"beats_random": self.against_random, "beats_own_ratios": self.against_own_ratios}
+        return names | {key: None if value is None else value > 0 for key, value in outcomes.items()}
 
 
 def compare(found: Iterable[FirstFail]) -> list[Comparison]:
@@ -36,17 +39,16 @@ def compare(found: Iterable[FirstFail]) -> list[Comparison]:
     for (task, pruner, seed), item in by_name.items():
         controls = [by_name.get((task, f"{pruner}~{control}", seed)) for control in CONTROLS]
         if any(controls):
-            compared.append(Comparison(task, pruner, seed, *(_beats(item, control) for control in controls)))
+            compared.append(Comparison(task, pruner, seed, *(_against(item, control) for control in controls)))
     return compared
 
 
-def _beats(method: FirstFail, control: FirstFail | None) -> bool | None:
+def _against(method: FirstFail, control: FirstFail | None) -> int | None:
     if control is None or not (_settled(method) and _settled(control)):
         return None
-    if control.first_fail is None:
-        return False
-    return method.first_fail is None or method.first_fail > control.first_fail
+    own, others = (math.inf if item.first_fail is None else item.first_fail for item in (method, control))
+    return (own > others) - (own < others)
 
 
 def _settled(item: FirstFail) -> bool:
-    return item.first_fail is not None or (item.highest is not None and item.unsettled is None)
+    return item.unsettled is None and (item.first_fail is not None or item.highest is not None)

@@ -40,8 +40,10 @@ ONE_ID = "commonsense-mini::snip[0.5,seed0]"
         (["--set", "snip=8"], "--set snip=8: something like snip.batches=8 would work"),
         (["--set", "magnitude-after.x=8"], "magnitude-after has no parameter 'x' (it has allocation, compat, pattern)"),
         (["--variant", "a=snip,pattern=4:2"], "a: pattern=4:2 given; N:M such as 2:4, or ROWSxCOLUMNS such as 4x4"),
+        (["--set", "gmp.updates=0"], "gmp: start=0.1, end=0.8, updates=0 given; 0 <= start < end <= 1 and updates"),
+        (["--set", "snip.batches=0"], "snip: batches=0 given; a number of at least 1 would work"),
         (["--set", "gmp.allocation=er"], "gmp: allocation=er given; global, uniform, erk would work; did you mean"),
-        (["--variant", "gmp~random=gmp", "--controls"], "--controls: 'gmp~random' is the name of a pruner; another"),
+        (["--variant", "gmp~random=gmp"], "gmp~random: so a control is called, which --controls adds; another name"),
         (["--variant", "snip-64"], "--variant snip-64: something like snip-64=snip,batches=64 would work"),
         (["--variant", "a=snap"], "--variant a: no pruner 'snap'; did you mean 'snip'?"),
         (
@@ -260,6 +262,13 @@ def test_the_level_of_a_pattern_replaces_the_grid(command: Command) -> None:
         "commonsense-mini::quarter[0.75,seed0]",
         "commonsense-mini::s24[0.5,seed0]",
     ]
+
+
+def test_a_variant_whose_name_ends_in_a_tilde_runs(workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("mine")
+    ran = workshop.run("--collect", "plugins", "--levels", "0.5", "--variant", "x~=mine", "-n", "1")
+    assert ran.code == 0 and ran.cells()["toy::x~[0.5,seed0]"]["value"] is not None
 
 
 def test_controls_stand_beside_every_pruner_and_can_be_selected(command: Command) -> None:

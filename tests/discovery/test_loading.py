@@ -270,3 +270,10 @@ def test_a_pruner_declares_an_allocation_and_can_be_told_another(workshop: Works
 def test_a_declaration_of_structure_that_cannot_work_is_the_plugins_fault(workshop: Workshop, text, reason) -> None:
     with pytest.raises(PluginError, match=reason):
         load(at(workshop.write("mine.py", f"{PRUNER}\n{text}\n")))
+
+
+def test_a_pattern_of_n_of_m_takes_the_place_of_a_declared_allocation(workshop: Workshop) -> None:
+    path = workshop.write("mine.py", PRUNER + 'allocation = "erk"\n')
+    assert str(load(at(path), {"pattern": "2:4"}).structure) == "2:4"
+    with pytest.raises(UsageError, match="leave allocation=erk out"):
+        load(at(path), {"pattern": "2:4", "allocation": "erk"})

@@ -22,10 +22,14 @@ from smc_pruners.dynamic import (
 from smc_pruners.snip import snip
 
 from smc_harness import hookimpl
-from smc_harness.declarations.structure import NofM, Structure
+from smc_harness.declarations.structure import Block, NofM, Structure
 from smc_harness.discovery.parameters import build
 from smc_harness.errors import PluginError, UsageError
+from smc_harness.sparsity.patterns import broken
 from tests.pruners.pruning import mask_of, talk_of
+from tests.toys import pruner_of
+
+CONTEXT = talk_of(random_rigl)[0].pruner
 
 DENSE = st.lists(st.sampled_from([0.0, 0.5, 1.0, -1.0, 2.0]), min_size=1, max_size=24)
 
@@ -35,16 +39,25 @@ def test_the_smallest_weights_are_dropped_and_the_largest_gradients_grown() -> N
     weights = torch.tensor([0.1, -3.0, 2.0, -0.2, 0.0, 0.0, 0.0, 0.0])
     gradients = torch.tensor([0.0, 9.0, 9.0, 0.0, 0.3, 0.7, 0.5, 0.1])
     # half of the four: 0.1 and -0.2 go, the gradients 0.7 and 0.5 come
-    assert moved(mask, weights, gradients, 0.5).tolist() == [False, True, True, False, False, True, True, False]
-
-
-def test_a_weight_that_was_just_dropped_comes_back_if_its_gradient_is_the_largest() -> None:
-    mask = torch.tensor([True, True, False])
-    assert moved(mask, torch.tensor([0.1, 1.0, 0.0]), torch.tensor([5.0, 0.0, 1.0]), 0.5).tolist() == [
+    assert moved(mask, weights, gradients, 0.5, CONTEXT).tolist() == [
+        False,
+        True,
+        True,
+        False,
+        False,
         True,
         True,
         False,
     ]
+
+
+def test_a_weight_that_was_just_dropped_comes_back_if_its_gradient_is_the_largest() -> None:
+    mask, weights, gradients = (
+        torch.tensor([True, True, False]),
+        torch.tensor([0.1, 1.0, 0.0]),
+        torch.tensor([5.0, 0, 1]),
+    )
+    assert moved(mask, weights, gradients, 0.5, CONTEXT).tolist() == [True, True, False]
 
 
 @given(DENSE, st.data())
@@ -55,7 +68,7 @@ def test_the_number_of_living_weights_stays_and_growth_is_the_top_of_the_inactiv
     gradients = torch.tensor(data.draw(st.lists(st.floats(0, 4, width=16), min_size=size, max_size=size)))
     share = data.draw(st.floats(0, 1))
     weights = torch.tensor(values) * mask
-    new = moved(mask, weights, gradients, share)
+    new = moved(mask, weights, gradients, share, CONTEXT)
     assert int(new.sum()) == int(mask.sum())
     dropped = math.floor(share * int(mask.sum()) + 0.5)
     # brute force, in Python
@@ -139,10 +152,46 @@ def test_in_training_rigl_grows_the_largest_gradients_of_all_inactive_weights(tr
                 assert gradients[name][grown].abs().min() >= gradients[name][idle].abs().max()
 
 
-def test_a_pattern_that_the_updates_break_is_an_error(trajectory) -> None:
-    walk = trajectory(magnitude_rigl, [0.5], params=RigLParams(), structure=Structure(pattern=NofM(1, 2)))
+@pytest.mark.parametrize("pattern", [NofM(1, 2), NofM(2, 4), Block(2, 2), Block(1, 4)])
+@pytest.mark.parametrize(("hooks", "params"), [(magnitude_rigl, RigLParams()), (SparseEvolution(), UpdateParams())])
+def test_updates_keep_to_a_pattern_and_move_something(trajectory, hooks, params, pattern) -> None:
+    watched = Watched(hooks)
+    walk = trajectory(watched, [0.5], params=params, structure=Structure(pattern=pattern))
+    assert walk.measure(0.5).realised == pytest.approx(0.5, abs=0.05)
+    assert all(broken(new, pattern) is None for _, _, new, _ in watched.updates)
+    assert any((old[name] != new[name]).any() for _, old, new, _ in watched.updates for name in old)
+
+
+@hookimpl
+def half_of_each_row(model, mask, context):
+    return {name: torch.arange(kept.shape[1]).expand_as(kept) < kept.shape[1] // 2 for name, kept in mask.items()}
+
+
+def test_updates_that_break_a_pattern_are_an_error(trajectory) -> None:
+    hooks = pruner_of("before", compute_scores=magnitude_rigl.compute_scores, update_mask=half_of_each_row)
+    walk = trajectory(hooks, [0.5], params=RigLParams(), structure=Structure(pattern=NofM(1, 2)))
     with pytest.raises(PluginError, match="is not 1:2 at the end of the plan"):
         walk.measure(0.5)
+
+
+def test_set_grows_anywhere_whatever_the_gradients(trajectory) -> None:
+    watched = Watched(SparseEvolution())
+    trajectory(watched, [0.75], params=UpdateParams()).measure(0.75)
+    ranks = []
+    for _, old, new, gradients in watched.updates:
+        grown, idle = new["0.weight"] & ~old["0.weight"], ~new["0.weight"] & ~old["0.weight"]
+        sizes = gradients["0.weight"].abs()
+        smaller, equal = (compare(sizes[grown].unsqueeze(1), sizes[idle]).double() for compare in (torch.gt, torch.eq))
+        ranks += (smaller + equal / 2).mean(1).tolist()  # many gradients are zero, behind a unit that is off
+    # uniform on [0, 1]: mean 1/2, standard deviation 0.29 over the root of their number
+    assert len(ranks) > 40 and abs(sum(ranks) / len(ranks) - 0.5) < 4 * 0.29 / len(ranks) ** 0.5
+
+
+def test_set_starts_from_a_random_mask() -> None:
+    talk, model = talk_of(SparseEvolution())
+    model[0].weight.data.copy_(torch.arange(96.0).view(16, 6))
+    kept = mask_of(talk, model, 0.5)["0.weight"].flatten()
+    assert 0.3 < float(kept[:48].double().mean()) / float(kept.double().mean()) / 2 < 0.7
 
 
 def test_the_first_mask_is_that_of_the_pruner_it_starts_from() -> None:

@@ -49,3 +49,9 @@ def test_the_original_is_strict_and_unmasked() -> None:
 def test_a_share_out_of_range_is_one_line(settings) -> None:
     with pytest.raises(UsageError, match="lth: .* would work"):
         build(LotteryParams, settings, "lth")
+
+
+def test_the_share_of_a_round_and_the_point_to_rewind_to_are_as_told() -> None:
+    plan = lth.plan(0.75, SimpleNamespace(params=LotteryParams(round=0.5, rewind=0.1)))
+    assert [stage.level for stage in plan if isinstance(stage, Prune)] == [0.5, 0.75]
+    assert [stage for stage in plan if isinstance(stage, Rewind)] == [Rewind(0.1)] * 2

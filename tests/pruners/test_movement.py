@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 from smc_pruners import movement
+from smc_pruners._schedule import CubicParams
 
 from smc_harness import Recipe, cubic, hookimpl
 from smc_harness.conversation.scoring import compute_scores
@@ -35,7 +36,7 @@ def quadratic(module: ModuleType) -> ModuleType:
     return module
 
 
-def by_hand(weight: torch.Tensor, features: torch.Tensor, params: movement.Params) -> tuple[torch.Tensor, torch.Tensor]:
+def by_hand(weight: torch.Tensor, features: torch.Tensor, params: CubicParams) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights, their mask and scores updated as in section 3 of the paper, in float64."""
     full, mask, scores = weight.double().clone(), torch.ones(2, 6).double(), torch.zeros(2, 6).double()
     target = torch.stack([features[:, 0] - features[:, 1], 0.3 * features[:, 2]], dim=1)
@@ -57,9 +58,8 @@ def by_hand(weight: torch.Tensor, features: torch.Tensor, params: movement.Param
     return full * mask, mask
 
 
-@pytest.mark.parametrize("updates", [3, 10])
-def test_a_whole_training_equals_the_equations_of_the_paper(trajectory, toy_module, updates: int) -> None:
-    params = movement.Params(start=0.1, end=0.8, updates=updates)
+@pytest.mark.parametrize("params", [CubicParams(updates=3), CubicParams(updates=10), CubicParams(0.3, 0.6, 4)])
+def test_a_whole_training_equals_the_equations_of_the_paper(trajectory, toy_module, params: CubicParams) -> None:
     walk = trajectory(movement, [LEVEL], task=quadratic(toy_module), params=params)
     walk._start()
     start = walk._model.weight.detach().clone()

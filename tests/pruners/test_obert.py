@@ -363,3 +363,21 @@ def test_every_mini_task_can_be_pruned(name: str) -> None:
 def test_parameters_that_cannot_work_are_refused(wrong, message) -> None:
     with pytest.raises(UsageError, match=message):
         obert.Params(**wrong)
+
+
+def test_the_original_is_diagonal_moves_nothing_reads_a_whole_epoch_and_has_dropout_on() -> None:
+    params = obert.Params(compat="smc-bench")
+    toy = toy_task()
+    talk = Conversation(plugin("task", "toy", toy), plugin("pruner", "obert", obert, params), [], RunOptions(), 0)
+    model = talk.build_model()
+    modes, lengths = [], []
+    collate = talk.collate
+    talk.collate = lambda examples: lengths.append(len(examples)) or collate(examples)
+    model.register_forward_hook(lambda module, *_: modes.append(module.training))
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    _, mask = prune(talk, model, 0.5)
+    assert sum(lengths) == 320 and modes == [True] * 10
+    assert talk.pruner.state == {}
+    assert sum(int(kept.sum()) for kept in mask.values()) == 63  # strictly above the 64th largest
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert {stage.dead for stage in obert.plan(0.5, talk.pruner) if hasattr(stage, "dead")} == {"unmasked"}

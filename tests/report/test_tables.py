@@ -172,7 +172,7 @@ def test_the_summary_tells_what_came_from_the_store_and_how_to_go_on() -> None:
 
 
 def failing(pruner: str, level: float, *findings: str) -> CellResult:
-    measured = Measurement(0.1, 100, 1.0, diagnosis=list(findings))
+    measured = Measurement(0.1, 100, 1.0, realised=level, diagnosis=list(findings))
     return CellResult(Cell("t", pruner, level, 0, "after"), Verdict.FAIL, "accuracy", 0.9, measured)
 
 
@@ -180,10 +180,19 @@ def test_why_a_trajectory_first_fails_is_said_where_something_tells() -> None:
     found = [failing("a", 0.5, "late"), failing("a", 0.2, "one", "two", "three", "four"), failing("b", 0.2)]
     text = printed(lambda console: tables.reasons(console, found))
     assert text.splitlines() == [
-        "why, where mask or predictions tell",
+        "what mask and predictions tell",
         "t::a[0.2,seed0] one; two; three; and 1 more",
         "",
     ]
+
+
+def test_a_sparsity_that_was_not_asked_for_is_named_though_the_cell_passes() -> None:
+    cell = Cell("t", "a", 0.2, 0, "after")
+    found = CellResult(cell, Verdict.PASS, "accuracy", 0.9, Measurement(0.9, 100, 1.0, realised=0.287))
+    assert found.diagnosis == ["0.2 was asked for, 0.287 is realised"]
+    assert "t::a[0.2,seed0] 0.2 was asked for, 0.287 is realised" in printed(
+        lambda console: tables.reasons(console, [found])
+    )
 
 
 def test_nothing_is_said_where_nothing_tells() -> None:
@@ -202,4 +211,10 @@ def test_a_pruner_that_does_not_beat_its_own_ratios_is_labelled_and_stands_besid
     lines = {line[0]: line[-1] for line in rows(text) if line[0].startswith("snip")}
     assert lines["snip"] == "(0.2, 0.36] =" and lines["snip-rigl"] == "(0.36, 0.488]"
     assert list(lines) == ["snip", "snip~own-ratios", "snip~random", "snip-rigl", "snip-rigl~own-ratios"]
-    assert "= does not beat random pruning with its own ratio in every tensor (~own-ratios)" in text
+    assert "= fails at the same level as random pruning with its own ratio in every tensor (~own-ratios)" in text
+    assert "fails at a lower level" not in text
+
+
+def test_a_pruner_that_is_worse_than_its_own_ratios_is_labelled_so() -> None:
+    text = table([*results("F", "snip"), *results(".F", "snip~own-ratios")], dense("t", 0.9))
+    assert "(-, 0.2] <" in text and "< fails at a lower level than random pruning" in text

@@ -29,7 +29,7 @@ def config(**options: Any) -> Any:
 
 def result(cell: Cell, letter: str) -> CellResult:
     error = "odd" if letter in "Es" else None
-    measurement = None if error else Measurement(0.5, 10, 0.25)
+    measurement = None if error else Measurement(0.5, 10, 0.25, realised=cell.level)
     return CellResult(cell, LETTERS[letter], "accuracy", 0.75, measurement, error=error)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smc_harness.cells import Measurement
+from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import load
@@ -26,18 +26,22 @@ def measured(folder: Path, name: str, level: float, **settings: str) -> Measurem
     return walk.measure(level)
 
 
+def said(found: Measurement, level: float) -> str | None:
+    return CellResult(Cell("arithmetic-mini", "snip", level, 0), Verdict.PASS, "accuracy", 1.0, found).missed
+
+
 def test_the_original_snip_wipes_the_embedding_of_unseen_words_and_prunes_more_than_it_was_asked(tmp_path) -> None:
     found = measured(tmp_path, "snip", 0.05, compat="smc-bench")
     assert found.densities[WORDS] < 0.05
     assert found.realised > 2 * 0.05
-    assert f"0.05 was asked for, {found.realised:.4g} is realised" in found.diagnosis
+    assert said(found, 0.05) == f"0.05 was asked for, {found.realised:.4g} is realised"
 
 
 def test_snip_by_default_prunes_what_it_was_asked_and_does_not_wipe_the_embedding(tmp_path) -> None:
     found = measured(tmp_path, "snip", 0.05)
     assert found.realised == pytest.approx(0.05, abs=1e-4)
     assert found.densities[WORDS] > 0.5
-    assert not any("was asked for" in finding for finding in found.diagnosis)
+    assert said(found, 0.05) is None
 
 
 def test_the_head_that_magnitude_pruning_kills_before_training_is_diagnosed(tmp_path) -> None:

@@ -311,11 +311,15 @@ def test_a_revived_weight_has_its_old_value_where_it_was_kept_and_zero_where_not
 
 
 def test_the_best_weights_are_given_back_as_they_were_where_values_are_kept(task) -> None:
-    talk = talk_of(task)
+    """The first weight is dead in the end, but alive, at another value than it died with, in the best weights."""
+    scores = iter([0.9, 0.1, 0.1, 0.1])
+    task.aggregate = hookimpl(lambda outcomes: next(scores))
+    talk = talk_of(task, pruner_of("before", update_mask=dies_for_three_steps))
     model = talk.build_model()
-    mask = half_mask(talk, model)
-    recipe = recipe_of(12, selection=Selection("test", 3))
-    training = training_of(talk, model, recipe, mask=mask, dead="kept")
+    full = {name: torch.ones_like(p, dtype=torch.bool) for name, p in talk.prunable(model)}
+    recipe = recipe_of(4, selection=Selection("test", 1))
+    training = training_of(talk, model, recipe, mask=full, follow_mask=True, dead="kept")
     training.run(0.0, 1.0)
-    _, weights, _ = training._best
+    value, weights, _ = training._best
+    assert value == 0.9
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())

@@ -13,25 +13,35 @@ def found(pruner: str, first_fail: float | None, **changes) -> FirstFail:
 
 
 @pytest.mark.parametrize(
-    ("own", "control", "beats"),
+    ("own", "control", "against", "beats"),
     [
-        (0.5, 0.2, True),
-        (None, 0.2, True),
-        (0.2, 0.2, False),
-        (0.2, 0.5, False),
-        (0.2, None, False),
-        (None, None, False),
+        (0.5, 0.2, 1, True),
+        (None, 0.2, 1, True),
+        (0.2, 0.2, 0, False),
+        (0.2, 0.5, -1, False),
+        (0.2, None, -1, False),
+        (None, None, 0, False),
     ],
 )
-def test_a_method_beats_a_control_that_fails_at_a_lower_level(own, control, beats) -> None:
+def test_a_method_beats_a_control_that_fails_at_a_lower_level(own, control, against, beats) -> None:
     (compared,) = compare([found("snip", own), found("snip~random", 0.1), found("snip~own-ratios", control)])
-    assert compared == Comparison("csqa", "snip", 0, True, beats)
+    assert compared == Comparison("csqa", "snip", 0, 1, against)
+    assert compared.to_json() == {
+        "task": "csqa",
+        "pruner": "snip",
+        "seed": 0,
+        "beats_random": True,
+        "beats_own_ratios": beats,
+    }
 
 
-@pytest.mark.parametrize("changes", [{"highest": None}, {"unsettled": Verdict.ERROR}])
-def test_what_has_no_first_fail_yet_is_not_compared(changes) -> None:
-    (compared,) = compare([found("snip", None, **changes), found("snip~own-ratios", 0.2)])
-    assert compared.beats_own_ratios is None and compared.beats_random is None
+@pytest.mark.parametrize(
+    ("first_fail", "changes"),
+    [(None, {"highest": None}), (None, {"unsettled": Verdict.ERROR}), (0.5, {"unsettled": Verdict.ERROR})],
+)
+def test_what_has_no_sure_first_fail_is_not_compared(first_fail, changes) -> None:
+    (compared,) = compare([found("snip", first_fail, **changes), found("snip~own-ratios", 0.2)])
+    assert compared.to_json()["beats_own_ratios"] is None and compared.to_json()["beats_random"] is None
 
 
 def test_pruners_without_controls_are_not_compared() -> None:
