@@ -82,13 +82,20 @@ class Workshop:
         words = [sys.executable, "-m", "smc_harness", *arguments, "-v"]
         deadline = time.monotonic() + timeout
         with log.open("w") as stream:
-            process = subprocess.Popen(words, cwd=self.folder, stdout=stream, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                words, cwd=self.folder, stdout=stream, stderr=subprocess.STDOUT, preexec_fn=_heed_interrupts
+            )
             while log.read_text().count("(dense") < cells and time.monotonic() < deadline:
                 time.sleep(0.02)
             processes = children_of(process.pid)
             process.send_signal(number)
             code = process.wait(60)
         return Stopped(code, log.read_text(), processes)
+
+
+def _heed_interrupts() -> None:
+    """Tests that were started in the background of a script ignore Ctrl-C, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def children_of(pid: int) -> set[int]:

@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on_and_leaves_no_worker_behind(toys: Workshop) -> Non
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_ctrl_c_ends_cleanly_with_what_is_done(toys: Workshop) -> None:
     # many seeds: on a busy machine the signal may come seconds after the second cell
-    stopped = toys.stop(signal.SIGINT, 2, "--collect", "plugins", "--search", "grid", "-n", "2", "--seeds", "50")
+    stopped = toys.stop(signal.SIGINT, 2, "--collect", "plugins", "--search", "grid", "-n", "2", "--seeds", "10")
     assert stopped.code == 2
     assert "interrupted; the same command goes on from here" in stopped.log
     assert "Traceback" not in stopped.log
