@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from smc_tasks.arithmetic.problems import Example
 
 EMBEDDINGS = ("encoder.embedding.weight", "decoder.symbols.weight")
-HEAD = "decoder.score."
+HEAD = ("decoder.score.", "decoder.operators.")
 EVALUATION_BATCH = 128
 """Problems decoded at once. It changes the speed only."""
 
@@ -30,7 +30,7 @@ class GtsTask:
     higher_is_better = True
     model = "GTS"
     prediction = "expression"
-    head = (f"{HEAD}*",)
+    head = tuple(f"{part}*" for part in HEAD)
 
     def beam(self, context: TaskContext) -> int:
         """Beams per problem in scoring."""

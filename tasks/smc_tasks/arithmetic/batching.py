@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
 
 from smc_tasks.arithmetic.expressions import OPERATORS
+from smc_tasks.arithmetic.graphs import padded
 from smc_tasks.arithmetic.problems import Example
 
 
@@ -32,7 +33,8 @@ class Batch(TypedDict):
     tokens [B, T] and lengths [B]; positions [B, M] of the numbers and counts [B] of them. levels: the nodes of the
     equations, by depth. merges: one long tensor [3, k] for each round of merging subtrees, which holds the rows of
     the operators, of the left and of the right operands. Row b * V + s is symbol s of problem b; rows from B * V on
-    are the subtrees merged so far. A problem without a known equation has no nodes.
+    are the subtrees merged so far. A problem without a known equation has no nodes. graphs [B, 2, T, T], for models
+    that read them; see `graphs.py`.
     """
 
     tokens: Tensor
@@ -41,6 +43,7 @@ class Batch(TypedDict):
     counts: Tensor
     levels: list[Level]
     merges: list[Tensor]
+    graphs: NotRequired[Tensor]
 
 
 def collate(examples: Sequence[Example]) -> Batch:
@@ -52,7 +55,7 @@ def collate(examples: Sequence[Example]) -> Batch:
     tokens = [example.tokens + (0,) * (n_words - len(example.tokens)) for example in examples]
     positions = [example.positions + (0,) * (n_numbers - len(example.positions)) for example in examples]
     merges, rows = _merge_rounds(examples, n_symbols)
-    return Batch(
+    batch = Batch(
         tokens=torch.tensor(tokens),
         lengths=torch.tensor([len(example.tokens) for example in examples]),
         positions=torch.tensor(positions),
@@ -60,6 +63,10 @@ def collate(examples: Sequence[Example]) -> Batch:
         levels=_levels(examples, rows, n_symbols),
         merges=merges,
     )
+    graphs = [example.graphs for example in examples if example.graphs is not None]
+    if graphs:
+        batch["graphs"] = padded(graphs, n_words)
+    return batch
 
 
 Rows = dict[tuple[int, int], int]

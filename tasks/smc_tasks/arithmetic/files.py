@@ -18,6 +18,8 @@ from smc_tasks.arithmetic.expressions import is_well_formed, number_index, prefi
 from smc_tasks.arithmetic.problems import Problem
 
 CSV_COLUMNS = ("Question", "Numbers", "Equation", "Answer")
+RELATED = "group_nums"
+"""An optional column: places of the words around each number and in the question."""
 JSON_KEYS = ("ID", "Body", "Question", "Equation", "Answer")
 _WORD = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|[a-z]+(?:'[a-z]+)?|[^\sa-z\d]")
 
@@ -58,8 +60,9 @@ def _csv_rows(path: Path, prefix: str) -> Iterator[Problem]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as CSV ({error})") from error
     _require(path, CSV_COLUMNS, frame.columns)
+    related = frame[RELATED].tolist() if RELATED in frame.columns else [None] * len(frame)
     columns = (frame[name].tolist() for name in CSV_COLUMNS)
-    for index, (question, numbers, equation, answer) in enumerate(zip(*columns, strict=True)):
+    for index, (question, numbers, equation, answer, near) in enumerate(zip(*columns, related, strict=True)):
         try:
             values = tuple(float(number) for number in numbers.split())
             result = float(answer)
@@ -67,7 +70,8 @@ def _csv_rows(path: Path, prefix: str) -> Iterator[Problem]:
             raise UsageError(f"{path}: problem {index + 1}: {error}") from error
         # Lower case, since SVAMP asks in lower case what its training data asks in mixed case.
         words = tuple(question.lower().split())
-        yield Problem(f"{prefix}-{index}", words, values, tuple(equation.split()), result)
+        places = tuple(map(int, re.findall(r"-?\d+", near))) if near is not None else None
+        yield Problem(f"{prefix}-{index}", words, values, tuple(equation.split()), result, places)
 
 
 def _json_rows(path: Path, prefix: str) -> Iterator[Problem]:

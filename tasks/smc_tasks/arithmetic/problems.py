@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from smc_tasks.arithmetic.expressions import OPERATORS, children, number_index
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class Problem:
 
     identifier: names the problem across runs. words: the question, in which `number<k>` stands for the k-th number.
     numbers: their values. equation: prefix notation over operators, `number<k>` and constants. answer: its value.
+    related: places of the words that say what the numbers count or ask for it, each number's own included; None where
+    the source does not tell.
     """
 
     identifier: str
@@ -22,6 +28,25 @@ class Problem:
     numbers: tuple[float, ...]
     equation: tuple[str, ...]
     answer: float
+    related: tuple[int, ...] | None = None
+
+    def cells(self) -> list[list[int]]:
+        """Runs of neighbouring related words: the cells of the quantities, and that of the question.
+
+        Where nothing is known of them, a number's word and one on either side, and the last three words.
+        """
+        related = self.related
+        if related is None:
+            numbers = [place for place, word in enumerate(self.words) if number_index(word) is not None]
+            last = len(self.words) - 1
+            related = (*(place + step for place in numbers for step in (-1, 0, 1)), last - 2, last - 1, last)
+        runs: list[list[int]] = []
+        for place in sorted({place for place in related if 0 <= place < len(self.words)}):
+            if runs and place == runs[-1][-1] + 1:
+                runs[-1].append(place)
+            else:
+                runs.append([place])
+        return runs
 
 
 @dataclass(frozen=True)
@@ -78,7 +103,8 @@ class Example:
 
     tokens: word ids. positions: where each number stands in the question. symbols: ids of the equation, empty where
     training never saw one of its constants. left, right: operands of each symbol, -1 for leaves. merges: places of
-    the operators whose subtree embedding the decoder needs, operands before operators.
+    the operators whose subtree embedding the decoder needs, operands before operators. graphs: [2, words, words], see
+    `graphs.py`, or None.
     """
 
     problem: Problem
@@ -89,10 +115,14 @@ class Example:
     left: tuple[int, ...]
     right: tuple[int, ...]
     merges: tuple[int, ...]
+    graphs: Tensor | None = None
 
 
-def encode(problem: Problem, vocabulary: Vocabulary) -> Example:
-    """The example of a problem. Raises ValueError if its equation is not well-formed or a number has no place."""
+def encode(problem: Problem, vocabulary: Vocabulary, with_graphs: bool = False) -> Example:
+    """The example of a problem, for a model that reads its graphs or one that does not.
+
+    Raises ValueError if its equation is not well-formed or a number has no place.
+    """
     left, right = children(problem.equation)
     places = {word: place for place, word in reversed(list(enumerate(problem.words)))}
     missing = [index for index in range(len(problem.numbers)) if f"number{index}" not in places]
@@ -100,16 +130,24 @@ def encode(problem: Problem, vocabulary: Vocabulary) -> Example:
         raise ValueError(f"number{missing[0]} does not occur in the question")
     symbols = [vocabulary.symbol_id(symbol) for symbol in problem.equation]
     known = [symbol for symbol in symbols if symbol is not None]
+    positions = tuple(places[f"number{index}"] for index in range(len(problem.numbers)))
     return Example(
         problem=problem,
         vocabulary=vocabulary,
         tokens=tuple(vocabulary.words.get(word, 1) for word in problem.words),
-        positions=tuple(places[f"number{index}"] for index in range(len(problem.numbers))),
+        positions=positions,
         symbols=tuple(known) if len(known) == len(symbols) else (),
         left=left,
         right=right,
         merges=_merges(left, right),
+        graphs=_graphs(problem, positions) if with_graphs else None,
     )
+
+
+def _graphs(problem: Problem, positions: Sequence[int]) -> Tensor:
+    from smc_tasks.arithmetic.graphs import quantity_graphs
+
+    return quantity_graphs(problem.cells(), positions, problem.numbers, len(problem.words))
 
 
 def _merges(left: Sequence[int], right: Sequence[int]) -> tuple[int, ...]:

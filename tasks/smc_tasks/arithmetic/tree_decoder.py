@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smc_tasks.arithmetic.batching import Batch
+from smc_tasks.arithmetic.expressions import OPERATORS
 
 
 class Encoding(NamedTuple):
@@ -29,8 +30,8 @@ class Encoding(NamedTuple):
     """[B, T] 0 for words, -inf for padding"""
     symbols: Tensor
     """[B, V, H] embeddings of the operators, constants and numbers of each problem"""
-    symbol_keys: Tensor
-    """[B, V, H] their part of the scores"""
+    operand_keys: Tensor
+    """[B, V - operators, H] the part that constants and numbers have in their scores"""
     symbol_bias: Tensor
     """[B, V] 0 for symbols of the problem, -inf for numbers that it does not have"""
 
@@ -72,6 +73,8 @@ class TreeDecoder(nn.Module):
         self.symbols = nn.Embedding(n_shared, hidden)
         self.attention = Additive(hidden, hidden)
         self.score = Additive(2 * hidden, hidden)
+        # The paper scores operators as it scores operands; the published code has a layer for them, as here.
+        self.operators = nn.Linear(2 * hidden, len(OPERATORS))
         # Gates and contents that read the same input are one matrix: first the gates, then the contents.
         self.split = nn.Linear(3 * hidden, 4 * hidden)
         self.left_goal = nn.Linear(hidden, 2 * hidden)
@@ -99,7 +102,7 @@ class TreeDecoder(nn.Module):
             keys=self.attention.key(memory),
             memory_bias=_bias(batch["lengths"], n_words, memory),
             symbols=symbols,
-            symbol_keys=self.score.key(self.drop(symbols)),
+            operand_keys=self.score.key(self.drop(symbols[:, len(OPERATORS) :])),
             symbol_bias=_bias(batch["counts"] + n_shared, symbols.shape[1], memory),
         )
 
@@ -111,7 +114,12 @@ class TreeDecoder(nn.Module):
     def log_probabilities(self, goals: Tensor, contexts: Tensor, encoding: Encoding) -> Tensor:
         """goals, contexts [G, K, H] -> log-probabilities of the symbols [G, K, V]."""
         query = self.drop(torch.cat((goals, contexts), dim=-1))
-        return torch.log_softmax(self.score(query, encoding.symbol_keys) + encoding.symbol_bias.unsqueeze(1), dim=-1)
+        energies = self._energies(query, encoding.operand_keys)
+        return torch.log_softmax(energies + encoding.symbol_bias.unsqueeze(1), dim=-1)
+
+    def _energies(self, query: Tensor, operand_keys: Tensor) -> Tensor:
+        """Query [G, K, 2H], keys [G, V - operators, H] -> the energies of all symbols [G, K, V]."""
+        return torch.cat((self.operators(query), self.score(query, operand_keys)), dim=-1)
 
     def seeds(self, goals: Tensor, contexts: Tensor, operators: Tensor) -> tuple[Tensor, Tensor]:
         """[n, H] each -> what the left and the right goal grow from, [n, H] each."""
@@ -159,7 +167,8 @@ class TreeDecoder(nn.Module):
                 goals = torch.cat((self.goal_left(left_seeds), right_goals))
         items = torch.cat([level["item"] for level in batch["levels"]])
         targets = torch.cat([level["target"] for level in batch["levels"]])
-        energies = self.score(self.drop(torch.cat(queries)).unsqueeze(1), encoding.symbol_keys.index_select(0, items))
+        query = self.drop(torch.cat(queries)).unsqueeze(1)
+        energies = self._energies(query, encoding.operand_keys.index_select(0, items))
         energies = energies.squeeze(1) + encoding.symbol_bias.index_select(0, items)
         losses = functional.cross_entropy(energies, targets, reduction="none")
         return totals.index_add(0, items, losses, alpha=-1)

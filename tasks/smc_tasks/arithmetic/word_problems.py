@@ -1,4 +1,4 @@
-"""The tasks mawps-gts, asdiv-a-gts and svamp-gts: GTS on real word problems, as in SMC-Bench.
+"""MAWPS, ASDiv-A and SVAMP with GTS and with Graph2Tree, as in SMC-Bench: mawps-gts to svamp-graph2tree.
 
 MAWPS and ASDiv-A are five folds; the fold follows the seed, so that seeds 0 to 4 together are the published
 cross-validation. Word embeddings start from scratch (SMC-Bench put RoBERTa there). Files: those of the SVAMP
@@ -39,11 +39,18 @@ class Settings:
 
 
 RECIPES = {
-    # SMC-Bench and the SVAMP code: Adam, L2 penalty 1e-5, rate halved every 20 epochs, no clipping.
-    "paper": Settings(512, 768, 4, 50, 1e-3, 0.5, 5, 20),
-    # A tenth of the weights and a linear decay, which reaches nearly the same accuracy in minutes on one core.
-    "laptop": Settings(128, 128, 16, 15, 1e-3, 0.3, 5, None),
+    "GTS": {
+        # SMC-Bench and the SVAMP code: Adam, L2 penalty 1e-5, rate halved every 20 epochs, no clipping.
+        "paper": Settings(512, 768, 4, 50, 1e-3, 0.5, 5, 20),
+        # A tenth of the weights and a linear decay, which reaches nearly the same accuracy in minutes on one core.
+        "laptop": Settings(128, 128, 16, 15, 1e-3, 0.3, 5, None),
+    },
+    "Graph2Tree": {
+        "paper": Settings(384, 768, 8, 50, 8e-4, 0.5, 5, 20),
+        "laptop": Settings(128, 128, 16, 15, 1e-3, 0.3, 5, None),
+    },
 }
+"""By model. The batch of the paper's recipe for GTS is 8 on SVAMP."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class WordProblemParams:
     beam: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of("recipe", self.recipe, tuple(RECIPES))
+        _one_of("recipe", self.recipe, tuple(RECIPES["GTS"]))
         _one_of("selection", self.selection, SELECTIONS)
         for name in ("hidden", "embedding", "batch", "epochs", "beam"):
             value = getattr(self, name)
@@ -76,10 +83,10 @@ class WordProblemParams:
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise UsageError(f"dropout={self.dropout!r}: expected a number from 0 to below 1")
 
-    def settings(self, paper_batch: int) -> Settings:
-        """The recipe's values with what was set individually. paper_batch: of the task, under `paper`."""
-        settings = RECIPES[self.recipe]
-        if self.recipe == "paper":
+    def settings(self, model: str, paper_batch: int | None = None) -> Settings:
+        """The recipe's values for a model with what was set individually. paper_batch: of the task, under `paper`."""
+        settings = RECIPES[model][self.recipe]
+        if self.recipe == "paper" and paper_batch is not None:
             settings = replace(settings, batch=paper_batch)
         names = ("hidden", "embedding", "batch", "epochs", "learning_rate", "dropout", "beam")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
@@ -99,16 +106,30 @@ class FoldedParams(WordProblemParams):
 
 
 class WordProblems(GtsTask):
-    """GTS on one of the real data sets."""
+    """A model on one of the real data sets.
+
+    published: the dense accuracy of SMC-Bench, whose embeddings were RoBERTa's. paper_batch: where the paper's recipe
+    has another batch on this data. folds: whether the data are five folds, of which the seed chooses one.
+    """
 
     default = False
 
-    def __init__(self, name: str, dataset: str, folder: str, published: float, paper_batch: int, folds: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        dataset: str,
+        folder: str,
+        published: float,
+        folds: bool = True,
+        paper_batch: int | None = None,
+    ) -> None:
         self.name = self.training = name
+        self.model = model
         self.dataset = dataset
         self.published = published
         self.params: type[WordProblemParams] = FoldedParams if folds else WordProblemParams
-        self.description = f"word problems of {dataset} solved by a tree decoder (GTS), answer accuracy"
+        self.description = f"word problems of {dataset} solved by {model}, answer accuracy"
         self._folder = folder
         self._paper_batch = paper_batch
 
@@ -131,18 +152,23 @@ class WordProblems(GtsTask):
         test = read_problems(context.data_dir / test_file, "-".join([*source, "test"]))
         vocabulary = vocabulary_of(train, min_count=2)
         return {
-            "train": [encode(problem, vocabulary) for problem in train],
-            "test": [encode(problem, vocabulary) for problem in test],
+            "train": [encode(problem, vocabulary, self.reads_graphs) for problem in train],
+            "test": [encode(problem, vocabulary, self.reads_graphs) for problem in test],
         }
+
+    @property
+    def reads_graphs(self) -> bool:
+        return self.model == "Graph2Tree"
 
     @hookimpl
     def prepare_model(self, context: TaskContext) -> GTS:
         """A fresh model, word embeddings included."""
+        from smc_tasks.arithmetic.graph2tree import Graph2Tree
         from smc_tasks.arithmetic.gts import GTS
 
         settings = self._settings(context)
         vocabulary = context.data["train"][0].vocabulary
-        return GTS(
+        return (Graph2Tree if self.reads_graphs else GTS)(
             vocabulary.n_words,
             len(vocabulary.shared),
             embedding=settings.embedding,
@@ -162,7 +188,7 @@ class WordProblems(GtsTask):
 
     def _settings(self, context: TaskContext) -> Settings:
         params: WordProblemParams = context.params
-        return params.settings(self._paper_batch)
+        return params.settings(self.model, self._paper_batch)
 
     def _files(self, context: TaskContext) -> tuple[str, str]:
         from smc_tasks.arithmetic.files import existing
@@ -172,7 +198,7 @@ class WordProblems(GtsTask):
             fold = context.params.fold if context.params.fold is not None else context.seed % FOLDS
             folder += f"/fold{fold}"
         test = [f"{folder}/dev.csv.gz", f"{folder}/dev.csv"]
-        if self.name == "svamp-gts":
+        if not isinstance(context.params, FoldedParams):
             test += ["arithmetic/SVAMP.json.gz", "arithmetic/SVAMP.json"]
         train = [f"{folder}/train.csv.gz", f"{folder}/train.csv"]
         return existing(context.data_dir, train), existing(context.data_dir, test)
@@ -183,8 +209,11 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"{name}={value!r}: expected {' or '.join(allowed)}{nearest(str(value), allowed)}")
 
 
-mawps_gts = WordProblems("mawps-gts", "MAWPS", "cv_mawps", 0.8849, paper_batch=4, folds=True)
-asdiv_a_gts = WordProblems("asdiv-a-gts", "ASDiv-A", "cv_asdiv-a", 0.7864, paper_batch=4, folds=True)
-svamp_gts = WordProblems("svamp-gts", "SVAMP", "mawps-asdiv-a_svamp", 0.412, paper_batch=8, folds=False)
+mawps_gts = WordProblems("mawps-gts", "GTS", "MAWPS", "cv_mawps", 0.8849)
+asdiv_a_gts = WordProblems("asdiv-a-gts", "GTS", "ASDiv-A", "cv_asdiv-a", 0.7864)
+svamp_gts = WordProblems("svamp-gts", "GTS", "SVAMP", "mawps-asdiv-a_svamp", 0.412, folds=False, paper_batch=8)
+mawps_graph2tree = WordProblems("mawps-graph2tree", "Graph2Tree", "MAWPS", "cv_mawps", 0.8823)
+asdiv_a_graph2tree = WordProblems("asdiv-a-graph2tree", "Graph2Tree", "ASDiv-A", "cv_asdiv-a", 0.8061)
+svamp_graph2tree = WordProblems("svamp-graph2tree", "Graph2Tree", "SVAMP", "mawps-asdiv-a_svamp", 0.434, folds=False)
 
-plugins = (mawps_gts, asdiv_a_gts, svamp_gts)
+plugins = (mawps_gts, asdiv_a_gts, svamp_gts, mawps_graph2tree, asdiv_a_graph2tree, svamp_graph2tree)

@@ -79,9 +79,11 @@ class Slow:
         part = self.decoder.score
         matrix = torch.cat((part.query.weight, part.key.weight), dim=1)
         query = torch.cat((goal, self.context(goal)))
-        energies = [
+        operators = self.decoder.operators
+        energies = [row @ query + bias for row, bias in zip(operators.weight, operators.bias, strict=True)]
+        energies += [
             part.energy.weight[0] @ torch.tanh(matrix @ torch.cat((query, symbol)) + part.query.bias)
-            for symbol in self.table
+            for symbol in self.table[len(OPERATORS) :]
         ]
         return torch.log_softmax(torch.stack(energies), dim=0)
 

@@ -101,13 +101,13 @@ def test_a_wrong_parameter_says_what_would_work(setting: dict[str, Any], message
 
 
 def test_the_paper_recipe_is_the_published_one() -> None:
-    settings = FoldedParams().settings(paper_batch=4)
+    settings = FoldedParams().settings("GTS", paper_batch=4)
     assert (settings.hidden, settings.embedding, settings.batch, settings.epochs) == (512, 768, 4, 50)
     assert (settings.learning_rate, settings.dropout, settings.beam, settings.halve_every) == (1e-3, 0.5, 5, 20)
 
 
 def test_single_values_replace_those_of_the_recipe() -> None:
-    settings = WordProblemParams(recipe="laptop", hidden=96, batch=32).settings(paper_batch=8)
+    settings = WordProblemParams(recipe="laptop", hidden=96, batch=32).settings("GTS", paper_batch=8)
     assert (settings.hidden, settings.embedding, settings.batch) == (96, 128, 32)
 
 
@@ -177,6 +177,7 @@ def test_presets_name_matrices_of_the_model_once(tmp_path: Path) -> None:
         "decoder.score.query.weight",
         "decoder.score.key.weight",
         "decoder.score.energy.weight",
+        "decoder.operators.weight",
     }
 
 
@@ -198,6 +199,14 @@ def test_rare_words_are_unknown() -> None:
     assert encode(problems[0], vocabulary).tokens == (2, 2, 1)
 
 
-def test_three_tasks_are_published_and_none_runs_unasked() -> None:
-    assert [plugin.name for plugin in plugins] == ["mawps-gts", "asdiv-a-gts", "svamp-gts"]
+def test_the_paper_recipe_of_graph2tree_is_the_one_of_its_scripts() -> None:
+    settings = WordProblemParams().settings("Graph2Tree")
+    assert (settings.hidden, settings.batch, settings.epochs, settings.learning_rate) == (384, 8, 50, 8e-4)
+
+
+def test_six_tasks_are_published_and_none_runs_unasked() -> None:
+    data = ("mawps", "asdiv-a", "svamp")
+    assert [plugin.name for plugin in plugins] == [
+        f"{name}-{model}" for model in ("gts", "graph2tree") for name in data
+    ]
     assert not any(plugin.default for plugin in plugins)
