@@ -86,7 +86,7 @@ def test_without_a_data_folder_one_line_says_what_is_needed() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"recipe": "labtop"}, "recipe='labtop': expected paper or laptop; did you mean 'laptop'"),
+        ({"recipe": "labtop"}, "recipe='labtop': expected paper or workstation or laptop; did you mean 'laptop'"),
         ({"selection": "test"}, "selection='test': expected valid or paper"),
         ({"hidden": 0}, "hidden=0: expected a whole number from 1 on"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0: expected a number above 0"),
