@@ -107,7 +107,7 @@ def test_gts_learns_real_word_problems(workshop: Workshop) -> None:
             "--data-dir",
             str(Path(DATA).resolve()),
         ],
-        *["--set", "mawps-gts.recipe=laptop", "--set", "mawps-gts.epochs=5"],
+        *["--set", "mawps-gts.recipe=laptop", "--set", "mawps-gts.epochs=10"],
         timeout=600,
     )
     assert ran.code == 0, ran.out + ran.err
