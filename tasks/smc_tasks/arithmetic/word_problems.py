@@ -59,8 +59,9 @@ RECIPES = {
 class WordProblemParams:
     """Parameters of the tasks on real data.
 
-    recipe: "paper", "workstation" or "laptop". selection: keep the epoch that is best on a part of the training problems ("valid")
-    or on the scored problems ("paper", what was published). The others replace single values of the recipe.
+    recipe: "paper", "workstation" or "laptop". selection: keep the epoch that is best on a part of the training
+    problems ("valid") or on the scored problems ("paper", what was published). The others replace single values of the
+    recipe.
     """
 
     recipe: str = "paper"
