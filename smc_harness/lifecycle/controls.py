@@ -29,12 +29,15 @@ def control_mask(
     One draw for a seed serves all prunings of a plan, so that a smaller mask lies within a larger one.
     """
     draws = _draws(prunable, seed)
+    if not sum(kept):
+        return {name: torch.zeros_like(draw, dtype=torch.bool) for name, draw in draws.items()}
     if kind == "random":
         return select(draws, _level(sum(kept), sum(draw.numel() for draw in draws.values())), structure)
     within = Structure(pattern=structure.pattern)
     masks: dict[str, Tensor] = {}
     for (name, draw), count in zip(draws.items(), kept, strict=True):
-        masks |= select({name: draw}, _level(count, draw.numel()), within) if count else {name: draw > 1.0}
+        none = torch.zeros_like(draw, dtype=torch.bool)
+        masks |= select({name: draw}, _level(count, draw.numel()), within) if count else {name: none}
     return masks
 
 

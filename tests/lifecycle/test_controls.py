@@ -148,6 +148,11 @@ def test_a_smaller_mask_lies_within_a_larger_one_of_the_same_seed(kind: str) -> 
     assert not any((small[name] & ~large[name]).any() for name in large)
 
 
+@pytest.mark.parametrize("kind", ["random", "own-ratios"])
+def test_where_the_pruner_kept_nothing_nothing_is_kept(kind: str) -> None:
+    assert not any(kept.any() for kept in control_mask(kind, (0, 0), SCOPE, Structure(), 0).values())
+
+
 def test_another_seed_is_another_draw() -> None:
     first, again, other = (control_mask("own-ratios", (32, 16), SCOPE, Structure(), seed) for seed in (0, 0, 1))
     assert torch.equal(first["a"], again["a"]) and not torch.equal(first["a"], other["a"])
