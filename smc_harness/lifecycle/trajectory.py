@@ -28,6 +28,7 @@ from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.lifecycle import keys, state
+from smc_harness.lifecycle.checkpoints import Checkpoint, Checkpoints
 from smc_harness.lifecycle.controls import control_mask
 from smc_harness.lifecycle.diagnosis import diagnose
 from smc_harness.lifecycle.state import State
@@ -80,6 +81,7 @@ class Trajectory:
         self._state: State | None = None
         self._scored: _Scored | None = None
         self._failures: dict[str, Exception] = {}
+        self._checkpoints = Checkpoints(artifacts)
         self._plans = {level: self.plan(level) for level in levels} if pruner else {}
         self._continued = self._continued_keys()
         self._steps = 0
@@ -112,6 +114,7 @@ class Trajectory:
         declared = self.talk.task_plugin.declared
         kept = keys.cell(key, self.talk.task_plugin, self.talk.options)
         self._keep_outcomes(kept, outcomes, now)
+        self._checkpoints.clear()
         pruned = masks.pruned(now.mask)
         in_scope = sum(parameter.numel() for _, parameter in prunable)
         realised = pruned / in_scope if in_scope else 0.0
@@ -195,9 +198,7 @@ class Trajectory:
         except Exception as error:
             self._failures[key] = error.with_traceback(None)
             raise
-        # a plugin may hand over views of the weights, which go on changing
-        plugin = {name: tensor.detach().clone() for name, tensor in after.plugin.items()}
-        after = replace(after, plugin=plugin, history=tuple(self._chosen))
+        after = replace(after, plugin=_own(after.plugin), history=tuple(self._chosen))
         self._state = after
         masks.audit(after.mask, self.talk.prunable(model), f"after {type(stage).__name__.lower()}")
         if key in self._continued or (level is None and isinstance(stage, Train)):
@@ -221,15 +222,28 @@ class Trajectory:
             state.check_same(kept[0], self._model)
 
     def _train(self, stage: Train, before: State, key: str, level: float | None) -> State:
-        model = self._model
+        model, pruner, task = self._model, self.talk.pruner, self.talk.task
         assert model is not None
-        finished = before.progress >= 1.0
-        start = 0.0 if finished else before.progress
-        turn = before.turn
-        recipe = self.talk.recipe(retraining=turn > 0)
+        start = 0.0 if before.progress >= 1.0 else before.progress
+        recipe = self.talk.recipe(retraining=before.turn > 0)
+        steps = round(stage.until * recipe.steps) - round(start * recipe.steps)
         dense = before.mask is None and stage.prune is None
-        self.talk.pruner.mask = before.mask
-        self.talk.pruner.state = dict(before.plugin)
+        point = self._checkpoints.take_up(key, model)
+        if point is not None:
+            before, start = point.state, point.state.progress
+            self._chosen = list(before.history)
+            pruner.logged |= point.logged[0]
+            task.logged |= point.logged[1]
+        turn = before.turn
+
+        def keep(step: int) -> None:
+            if self._checkpoints.due:
+                now = State(key, training.mask, step / recipe.steps, turn, _own(pruner.state), training.packed())
+                now.history = tuple(self._chosen)
+                logs = dict(pruner.logged), dict(task.logged)
+                self._checkpoints.save(key, Checkpoint(now, training.level, logs), model)
+
+        pruner.mask, pruner.state = before.mask, dict(before.plugin)
         what = "train" if turn == 0 else "retrain"
         training = Training(
             self.talk,
@@ -241,12 +255,15 @@ class Trajectory:
             prune_to=self._reprune,
             follow_mask=self._follows_mask() and not dense,
             dead=stage.dead,
+            level=point.level if point is not None else None,
+            epoch_ended=keep,
             progress=partial(self.progress, what if level is not None else "train dense"),
         )
+        self._checkpoints.begin()
         packed = training.run(start, stage.until, before.optimizer)
-        self._steps += round(stage.until * recipe.steps) - round(start * recipe.steps)
+        self._steps += steps
         done = stage.until >= 1.0
-        return State(key, training.mask, stage.until, turn + 1 if done else turn, dict(self.talk.pruner.state), packed)
+        return State(key, training.mask, stage.until, turn + 1 if done else turn, dict(pruner.state), packed)
 
     def _prune(self, level: float, before: State, key: str) -> State:
         pruner = self.talk.pruner
@@ -391,3 +408,8 @@ class Trajectory:
             raise InapplicableError(
                 f"{plugin.name} prunes linear layers only; scope {self.talk.options.scope!r} also has {others[0]!r}"
             )
+
+
+def _own(plugin: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A copy of a pruner's state, which may hold views of weights that go on changing."""
+    return {name: tensor.detach().clone() for name, tensor in plugin.items()}

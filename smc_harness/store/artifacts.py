@@ -53,3 +53,7 @@ class Artifacts:
         except (OSError, SafetensorError, ValueError):
             return None
         return tensors, note
+
+    def drop(self, key: str) -> None:
+        """Remove an artifact; one that is not there is as good."""
+        self.path(key).unlink(missing_ok=True)

@@ -58,9 +58,10 @@ class Training:
     """One stage of training, from fraction `start` to fraction `until` of a recipe.
 
     mask: the mask at the start, or None. schedule: fraction -> level, or None. prune_to: scores and prunes the model to
-    a level, returns the new mask. follow_mask: whether the pruner's `update_mask` is called. dead: see `Train`. turn:
-    how many trainings of these weights were completed before, which sets data order and dropout apart. progress: told
-    (step, of).
+    a level, returns the new mask. follow_mask: whether the pruner's `update_mask` is called. dead: see `Train`. level:
+    to which the schedule has pruned; None: what the mask has. turn: how many trainings of these weights were completed
+    before, which sets data order and dropout apart. epoch_ended: told the steps done, but not at the last one, and may
+    ask for `packed`. progress: told (step, of).
     """
 
     def __init__(
@@ -75,6 +76,8 @@ class Training:
         prune_to: Callable[[float], Mask],
         follow_mask: bool,
         dead: Dead = "masked",
+        level: float | None = None,
+        epoch_ended: Callable[[int], None] = lambda step: None,
         progress: Callable[[int, int], None],
     ) -> None:
         self.conversation = conversation
@@ -86,10 +89,12 @@ class Training:
         self.follow_mask = follow_mask
         self.dead = dead
         self.kept: dict[str, Tensor] = {}
+        self.epoch_ended = epoch_ended
         self.progress = progress
         self.prunable = conversation.prunable(model)
         total = sum(parameter.numel() for _, parameter in self.prunable)
-        self.level = masks.pruned(mask) / total if mask is not None and total else 0.0
+        realised = masks.pruned(mask) / total if mask is not None and total else 0.0
+        self.level = realised if level is None else level
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         groups = recipe.parameter_groups(model) if recipe.parameter_groups else None
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -120,18 +125,22 @@ class Training:
         self.model.train()
         self._remember()
         with isolated_random(0):
-            for step, indices in zip(range(first, last), self._batches(first), strict=False):
+            for step, (indices, ends_epoch) in zip(range(first, last), self._batches(first), strict=False):
                 self._step(step, indices, final=step == last - 1)
                 if step % 10 == 0:
                     self.progress(step, total)
+                if ends_epoch and step < last - 1:
+                    self.epoch_ended(step + 1)
         if self.schedule is not None:
             self._reprune(until)
         masks.audit(self.mask, self.prunable, "after training")
         if self._best is not None and until == 1.0:
             self._restore_best()
         self.model.train(False)
-        if until == 1.0:
-            return {}
+        return self.packed() if until < 1.0 else {}
+
+    def packed(self) -> dict[str, Tensor]:
+        """What a training that goes on from here needs beside weights and mask."""
         self._remember()
         kept = {f"{_KEPT}{name}": tensor for name, tensor in self.kept.items()}
         return {**optimizers.pack(self.optimizer, self.names), **kept, **self._pack_best()}
@@ -169,8 +178,8 @@ class Training:
         if selection is not None and ((step + 1) % selection.every == 0 or step + 1 == total):
             self._consider(selection.split)
 
-    def _batches(self, first: int) -> Iterator[list[int]]:
-        """Index lists from step `first` on; every epoch has an order of its own."""
+    def _batches(self, first: int) -> Iterator[tuple[list[int], bool]]:
+        """Index lists from step `first` on, and whether each is its epoch's last; every epoch has its own order."""
         examples = len(self.conversation.data["train"])
         size, step, epoch = self.recipe.batch_size, 0, 0
         while True:
@@ -183,9 +192,9 @@ class Training:
                 batches = [order[i : i + size] for i in range(0, examples, size)]
             if not batches:
                 raise PluginError(f"{self.conversation.task.name}: batch_order gave no batch of {examples} examples")
-            for batch in batches:
+            for place, batch in enumerate(batches, start=1):
                 if step >= first:
-                    yield batch
+                    yield batch, place == len(batches)
                 step += 1
             epoch += 1
 
@@ -259,7 +268,7 @@ class Training:
             return {}
         value, weights, mask = self._best
         packed = {f"{_BEST}weights:{name}": tensor for name, tensor in weights.items()}
-        packed |= {f"{_BEST}mask:{name}": tensor for name, tensor in (mask or {}).items()}
+        packed |= {f"{_BEST}mask:{name}": tensor.clone() for name, tensor in (mask or {}).items()}
         return packed | {f"{_BEST}value": torch.tensor(value, dtype=torch.float64)}
 
     def _take_best(self, packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
