@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from smc_harness.conversation.context import PrunerContext, TaskContext
     from smc_harness.declarations.outcomes import Outcomes
     from smc_harness.declarations.plans import Prune, Rewind, Train, cubic, default_plan, rungs
+    from smc_harness.declarations.pretrained import Pretrained
     from smc_harness.declarations.recipe import LinearWarmup, Recipe, Selection, StepDecay
 
 try:
@@ -24,6 +25,7 @@ except PackageNotFoundError:  # a source tree that was never installed
 _HOME = {
     "LinearWarmup": "smc_harness.declarations.recipe",
     "Outcomes": "smc_harness.declarations.outcomes",
+    "Pretrained": "smc_harness.declarations.pretrained",
     "Prune": "smc_harness.declarations.plans",
     "PrunerContext": "smc_harness.conversation.context",
     "Recipe": "smc_harness.declarations.recipe",
@@ -40,6 +42,7 @@ _HOME = {
 __all__ = [
     "LinearWarmup",
     "Outcomes",
+    "Pretrained",
     "Prune",
     "PrunerContext",
     "Recipe",

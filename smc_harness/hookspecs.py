@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from smc_harness.conversation.context import PrunerContext, TaskContext
     from smc_harness.declarations.outcomes import Outcomes
     from smc_harness.declarations.plans import Stage
+    from smc_harness.declarations.pretrained import Pretrained
     from smc_harness.declarations.recipe import Recipe
     from smc_harness.session import Session
 
@@ -61,6 +62,7 @@ SESSION_HOOKS = frozenset(
 TASK_HOOKS = frozenset(
     {
         "data_files",
+        "pretrained",
         "prepare_data",
         "prepare_model",
         "prunable",
@@ -137,6 +139,19 @@ def data_files(context: TaskContext) -> Sequence[str] | None:
     context: only `params`, `seed` and `data_dir` are meaningful here.
     Returns: paths relative to --data-dir. A missing one is a usage error that names it. The content of each one is
     part of every content key, so that edited data never meets a stale result.
+    """
+
+
+@hookspec(firstresult=True)
+def pretrained(context: TaskContext) -> Pretrained | None:
+    """Name the checkpoint that this task starts from.
+
+    When: in the driver, before anything runs; must not import torch. First result wins; default: none.
+    context: only `params`, `seed` and `data_dir` are meaningful here.
+    Returns: `Pretrained(hub id, commit)`. With --model-dir DIR it is read from DIR/<hub id> or DIR/<its last part>, and
+    the content of its files is part of every content key; else from the hub, by id and commit. Later hooks find the
+    place as `context.pretrained`. What is not there is a usage error.
+    Example: `Pretrained("FacebookAI/roberta-base", "e2da8e2f811d1448a5b465c236feacd80ffbac7b")`.
     """
 
 

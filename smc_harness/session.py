@@ -12,6 +12,7 @@ from pathlib import Path
 from smc_harness.cells import Cell, CellResult, Verdict
 from smc_harness.collection.collect import Collection, collect
 from smc_harness.collection.data_files import with_files
+from smc_harness.collection.pretrained import with_pretrained
 from smc_harness.config import Config
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import wraps
@@ -99,6 +100,7 @@ def plan(session: Session) -> list[Track]:
         scope=options.scope,
         limit=options.limit,
         data_dir=str(Path(options.data_dir).resolve()) if options.data_dir else None,
+        model_dir=str(Path(options.model_dir).resolve()) if options.model_dir else None,
         threads=options.threads,
         wrappers=tuple(plugin.identity for plugin in session.config.stash.get("listeners", ()) if wraps(plugin)),
     )
@@ -106,7 +108,8 @@ def plan(session: Session) -> list[Track]:
     for cell in session.collection.cells:
         if (cell.task, cell.seed) not in session.denses:
             task = session.collection.tasks[cell.task]
-            session.denses[cell.task, cell.seed] = _dense(task, cell.seed, with_files(task, common, cell.seed))
+            own = with_pretrained(task, with_files(task, common, cell.seed), cell.seed)
+            session.denses[cell.task, cell.seed] = _dense(task, cell.seed, own)
         pruner = session.collection.pruners[cell.pruner]
         dense = session.denses[cell.task, cell.seed]
         tracks.setdefault((cell.task, cell.pruner, cell.seed), Track(dense, pruner, {})).cells[cell.level] = cell

@@ -76,6 +76,8 @@ def _how(group: argparse._ArgumentGroup) -> None:
     add("--store", default=".smc-harness", metavar="DIR", help="where results and trained states are kept")
     add("--cache-clear", action="store_true", help="empty the store first")
     add("--data-dir", metavar="DIR", help="folder of local datasets")
+    add("--model-dir", metavar="DIR", help="folder of local checkpoints, each in a folder named by its hub id or the "
+        "last part of it; without it, they come from the hub")  # fmt: skip
     add("-x", "--exitfirst", dest="maxfail", action="store_const", const=1, default=None,
         help="stop at the first cell that fails or ends in error")  # fmt: skip
     add("--maxfail", type=_positive, metavar="N", help="stop after N of them")

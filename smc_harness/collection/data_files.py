@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from smc_harness.conversation.context import TaskContext
 from smc_harness.conversation.options import RunOptions
@@ -29,6 +30,14 @@ def with_files(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
 
 def required_files(task: Plugin, options: RunOptions, seed: int) -> list[str]:
     """What the task reads under --data-dir, for one seed. Raises HarnessError."""
+    names = ask(task, "data_files", options, seed) or ()
+    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise PluginError(f"{task.name}: data_files returned {names!r}; a list of paths under --data-dir would work")
+    return list(names)
+
+
+def ask(task: Plugin, hook: str, options: RunOptions, seed: int) -> Any:
+    """What a hook of the task that runs before there is any data returns. Raises HarnessError."""
     context = TaskContext(
         name=task.name,
         params=task.params,
@@ -38,11 +47,8 @@ def required_files(task: Plugin, options: RunOptions, seed: int) -> list[str]:
         data_dir=Path(options.data_dir) if options.data_dir else None,
     )
     try:
-        names = relay(task, None).data_files(context=context) or ()
+        return getattr(relay(task, None), hook)(context=context)
     except HarnessError:
         raise
     except Exception as error:
-        raise PluginError(f"{task.name}: data_files failed: {one_line(error)}") from error
-    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise PluginError(f"{task.name}: data_files returned {names!r}; a list of paths under --data-dir would work")
-    return list(names)
+        raise PluginError(f"{task.name}: {hook} failed: {one_line(error)}") from error

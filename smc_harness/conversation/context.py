@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from smc_harness.conversation.conversation import Conversation
+    from smc_harness.declarations.pretrained import Pretrained
     from smc_harness.declarations.structure import Block, NofM
 
 
@@ -83,9 +84,11 @@ class TaskContext(Context):
 
     data_dir: --data-dir, or None. limit: most examples that are scored, or None.
     retraining: in `recipe`, whether the weights to train were already trained to the end.
+    pretrained: where the checkpoint is that the hook of this name declared: name and revision for `from_pretrained`.
     """
 
     data_dir: Path | None = None
+    pretrained: Pretrained | None = None
     limit: int | None = None
     retraining: bool = False
 

@@ -48,6 +48,7 @@ class Conversation:
             name=task.name,
             params=task.params,
             data_dir=Path(options.data_dir) if options.data_dir else None,
+            pretrained=options.pretrained,
             limit=options.limit,
             **common,  # type: ignore[arg-type]
         )

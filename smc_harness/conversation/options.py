@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smc_harness.declarations.pretrained import Pretrained
 from smc_harness.store.identity import digest
 
 
@@ -11,7 +12,8 @@ from smc_harness.store.identity import digest
 class RunOptions:
     """What a worker must know about the run, beside the plugins.
 
-    files: (path under data_dir, content digest) of every data file that the task declared.
+    files: (path under data_dir, content digest) of every data file that the task declared, and of its checkpoint's.
+    model_dir: --model-dir. pretrained: the place of the task's checkpoint.
     wrappers: identities of the session plugins that wrap hooks of tasks and pruners, since they can change numbers.
     threads: intra-op threads of every stage; one, unless --threads says otherwise.
     """
@@ -21,10 +23,12 @@ class RunOptions:
     limit: int | None = None
     data_dir: str | None = None
     files: tuple[tuple[str, str], ...] = ()
+    model_dir: str | None = None
+    pretrained: Pretrained | None = None
     threads: int = 1
     device: str = "cpu"
     wrappers: tuple[str, ...] = ()
 
     def data_identity(self) -> str:
-        """Digest of the data files and of how many examples are scored; paths do not enter."""
+        """Digest of the files and of how many examples are scored; paths do not enter."""
         return digest(self.files, self.limit)

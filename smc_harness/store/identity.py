@@ -144,6 +144,12 @@ def _imports(text: bytes, file: Path, root: Path) -> set[str]:
 
 
 def file_digest(path: Path) -> str:
-    """Digest of a data file's content."""
+    """Digest of a file's content; one that did not change is read once."""
+    found = path.stat()
+    return _file_digest(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _file_digest(path: Path, size: int, changed: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

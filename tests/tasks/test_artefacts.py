@@ -13,7 +13,7 @@ from smc_harness.discovery.loading import load
 from smc_harness.lifecycle.trajectory import Trajectory
 from smc_harness.store.artifacts import Artifacts
 
-WORDS = "encoder.embedding.weight"
+WORDS = "encoder.words.embedding.weight"
 # the model in its own size, the batch of the original's GTS, and next to no training: the masks alone are looked at
 BRIEF = {"train": "400", "test": "60", "steps": "4", "batch_size": "4", "nouns": "500"}
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from smc_tasks.arithmetic.gts import GTS
     from smc_tasks.arithmetic.problems import Example
 
-EMBEDDINGS = ("encoder.embedding.weight", "decoder.symbols.weight")
+EMBEDDINGS = ("encoder.words.embedding.", "encoder.words.model.embeddings.", "decoder.symbols.")
+"""What the parameter names of word, position and symbol embeddings begin with."""
 HEAD = ("decoder.score.", "decoder.operators.")
 EVALUATION_BATCH = 128
 """Problems decoded at once. It changes the speed only."""
@@ -40,7 +41,7 @@ class GtsTask:
     def prunable(self, model: GTS) -> Mapping[str, Sequence[str]]:
         """`paper`: all matrices. The other two leave out embeddings and the layers that score symbols."""
         names = [name for name, parameter in model.named_parameters() if parameter.dim() == 2]
-        inner = [name for name in names if name not in EMBEDDINGS and not name.startswith(HEAD)]
+        inner = [name for name in names if not name.startswith(EMBEDDINGS + HEAD)]
         return {"paper": names, "backbone": inner, "no-embeddings-no-head": inner}
 
     @hookimpl

@@ -34,7 +34,8 @@ class Batch(TypedDict):
     equations, by depth. merges: one long tensor [3, k] for each round of merging subtrees, which holds the rows of
     the operators, of the left and of the right operands. Row b * V + s is symbol s of problem b; rows from B * V on
     are the subtrees merged so far. A problem without a known equation has no nodes. graphs [B, 2, T, T], for models
-    that read them; see `graphs.py`.
+    that read them; see `graphs.py`. pieces [B, P], piece_counts [B] of them, and firsts [B, T], the place of each
+    word's first piece, for pretrained encoders.
     """
 
     tokens: Tensor
@@ -44,6 +45,9 @@ class Batch(TypedDict):
     levels: list[Level]
     merges: list[Tensor]
     graphs: NotRequired[Tensor]
+    pieces: NotRequired[Tensor]
+    piece_counts: NotRequired[Tensor]
+    firsts: NotRequired[Tensor]
 
 
 def collate(examples: Sequence[Example]) -> Batch:
@@ -52,13 +56,11 @@ def collate(examples: Sequence[Example]) -> Batch:
     # A problem without numbers keeps one place, its first word, so that every problem has at least one operand.
     n_numbers = max(1, *(len(example.positions) for example in examples))
     n_symbols = len(examples[0].vocabulary.shared) + n_numbers
-    tokens = [example.tokens + (0,) * (n_words - len(example.tokens)) for example in examples]
-    positions = [example.positions + (0,) * (n_numbers - len(example.positions)) for example in examples]
     merges, rows = _merge_rounds(examples, n_symbols)
     batch = Batch(
-        tokens=torch.tensor(tokens),
+        tokens=_padded([example.tokens for example in examples], n_words),
         lengths=torch.tensor([len(example.tokens) for example in examples]),
-        positions=torch.tensor(positions),
+        positions=_padded([example.positions for example in examples], n_numbers),
         counts=torch.tensor([max(1, len(example.positions)) for example in examples]),
         levels=_levels(examples, rows, n_symbols),
         merges=merges,
@@ -66,7 +68,16 @@ def collate(examples: Sequence[Example]) -> Batch:
     graphs = [example.graphs for example in examples if example.graphs is not None]
     if graphs:
         batch["graphs"] = padded(graphs, n_words)
+    pieces = [example.pieces for example in examples if example.pieces is not None]
+    if pieces:
+        batch["pieces"] = _padded([ids for ids, _ in pieces], max(len(ids) for ids, _ in pieces))
+        batch["piece_counts"] = torch.tensor([len(ids) for ids, _ in pieces])
+        batch["firsts"] = _padded([firsts for _, firsts in pieces], n_words)
     return batch
+
+
+def _padded(rows: Sequence[tuple[int, ...]], width: int) -> Tensor:
+    return torch.tensor([row + (0,) * (width - len(row)) for row in rows], dtype=torch.long)
 
 
 Rows = dict[tuple[int, int], int]

@@ -1,4 +1,4 @@
-"""The reader of a question: word embeddings and a bidirectional LSTM."""
+"""The reader of a question: a bidirectional LSTM over word vectors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from smc_tasks.arithmetic.batching import Batch
+from smc_tasks.arithmetic.words import PretrainedWords, ScratchWords
 
 
 class Encoder(nn.Module):
@@ -18,19 +21,20 @@ class Encoder(nn.Module):
     have no second derivative; `torch.backends.mkldnn.flags(enabled=False)` gives one that is slower and has.)
     """
 
-    def __init__(self, n_words: int, embedding: int, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, words: ScratchWords | PretrainedWords, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(n_words, embedding)
-        sizes = [embedding] + [2 * hidden] * (layers - 1)
+        self.words = words
+        sizes = [words.width] + [2 * hidden] * (layers - 1)
         self.rightward = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
         self.leftward = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
         self.dropout = dropout
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens [B, T], lengths [B] -> the words in context [B, T, H] and the whole question [B, H].
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The words in context [B, T, H] and the whole question [B, H].
 
         Both are sums of the two directions; the question is the sum of their last states.
         """
+        tokens, lengths = batch["tokens"], batch["lengths"]
         n_items, n_words = tokens.shape
         places = torch.arange(n_words, device=tokens.device)
         starts = torch.arange(0, n_items * n_words, n_words, device=tokens.device).unsqueeze(1)
@@ -40,7 +44,7 @@ class Encoder(nn.Module):
         def mirror(states: Tensor) -> Tensor:
             return states.flatten(0, 1).index_select(0, mirrored).view_as(states)
 
-        states = self._drop(self.embedding(tokens))
+        states = self.words(batch)
         right, left = self._both_ways(0, states, mirror)
         for layer in range(1, len(self.rightward)):
             states = self._drop(torch.cat((right, mirror(left)), dim=-1))

@@ -14,6 +14,7 @@ from torch.nn import functional
 from smc_tasks.arithmetic.batching import Batch
 from smc_tasks.arithmetic.gts import GTS
 from smc_tasks.arithmetic.tree_decoder import Encoding
+from smc_tasks.arithmetic.words import PretrainedWords, ScratchWords
 
 BRANCHES = 4
 
@@ -66,13 +67,19 @@ class Graph2Tree(GTS):
     """GTS whose words are enriched by the graphs before the decoder sees them."""
 
     def __init__(
-        self, n_words: int, n_shared: int, *, embedding: int, hidden: int, layers: int = 2, dropout: float = 0.0
+        self,
+        words: ScratchWords | PretrainedWords,
+        n_shared: int,
+        *,
+        hidden: int,
+        layers: int = 2,
+        dropout: float = 0.0,
     ) -> None:
-        super().__init__(n_words, n_shared, embedding=embedding, hidden=hidden, layers=layers, dropout=dropout)
+        super().__init__(words, n_shared, hidden=hidden, layers=layers, dropout=dropout)
         self.graph = GraphTransformer(hidden, dropout)
 
     def encode(self, batch: Batch) -> Encoding:
         """Read the questions of a batch, with their graphs."""
-        memory, question = self.encoder(batch["tokens"], batch["lengths"])
+        memory, question = self.encoder(batch)
         graphs = batch["graphs"].to(memory.dtype)
         return self.decoder.encode(self.graph(memory, graphs), question, batch)

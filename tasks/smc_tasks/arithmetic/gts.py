@@ -8,25 +8,32 @@ from smc_tasks.arithmetic.batching import Batch
 from smc_tasks.arithmetic.encoder import Encoder
 from smc_tasks.arithmetic.search import beam_search
 from smc_tasks.arithmetic.tree_decoder import Encoding, TreeDecoder
+from smc_tasks.arithmetic.words import PretrainedWords, ScratchWords
 
 
 class GTS(nn.Module):
     """Reads a question with a bidirectional LSTM and writes its expression as a tree, root first.
 
-    n_words: rows of the word embedding. n_shared: operators and constants. The LSTM (the paper has a GRU) is that of
+    words: what the reader starts from. n_shared: operators and constants. The LSTM (the paper has a GRU) is that of
     the SVAMP and SMC-Bench code.
     """
 
     def __init__(
-        self, n_words: int, n_shared: int, *, embedding: int, hidden: int, layers: int = 2, dropout: float = 0.0
+        self,
+        words: ScratchWords | PretrainedWords,
+        n_shared: int,
+        *,
+        hidden: int,
+        layers: int = 2,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(n_words, embedding, hidden, layers, dropout)
+        self.encoder = Encoder(words, hidden, layers, dropout)
         self.decoder = TreeDecoder(hidden, n_shared, dropout)
 
     def encode(self, batch: Batch) -> Encoding:
         """Read the questions of a batch."""
-        memory, question = self.encoder(batch["tokens"], batch["lengths"])
+        memory, question = self.encoder(batch)
         return self.decoder.encode(memory, question, batch)
 
     def forward(self, batch: Batch) -> Tensor:

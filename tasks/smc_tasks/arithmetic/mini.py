@@ -76,16 +76,12 @@ class ArithmeticMini(GtsTask):
     def prepare_model(self, context: TaskContext) -> GTS:
         """A tiny model without dropout."""
         from smc_tasks.arithmetic.gts import GTS
+        from smc_tasks.arithmetic.words import ScratchWords
 
         params: ArithmeticMiniParams = context.params
         vocabulary = context.data["train"][0].vocabulary
-        return GTS(
-            vocabulary.n_words,
-            len(vocabulary.shared),
-            embedding=params.embedding,
-            hidden=params.hidden,
-            layers=params.layers,
-        )
+        words = ScratchWords(vocabulary.n_words, params.embedding)
+        return GTS(words, len(vocabulary.shared), hidden=params.hidden, layers=params.layers)
 
     @hookimpl
     def recipe(self, context: TaskContext) -> Recipe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -104,7 +104,8 @@ class Example:
     tokens: word ids. positions: where each number stands in the question. symbols: ids of the equation, empty where
     training never saw one of its constants. left, right: operands of each symbol, -1 for leaves. merges: places of
     the operators whose subtree embedding the decoder needs, operands before operators. graphs: [2, words, words], see
-    `graphs.py`, or None.
+    `graphs.py`, or None. pieces: ids of the question's pieces and the place of each word's first one, for pretrained
+    encoders, or None.
     """
 
     problem: Problem
@@ -116,11 +117,18 @@ class Example:
     right: tuple[int, ...]
     merges: tuple[int, ...]
     graphs: Tensor | None = None
+    pieces: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
 
-def encode(problem: Problem, vocabulary: Vocabulary, with_graphs: bool = False) -> Example:
+def encode(
+    problem: Problem,
+    vocabulary: Vocabulary,
+    with_graphs: bool = False,
+    read_pieces: Callable[[Sequence[str]], tuple[tuple[int, ...], tuple[int, ...]]] | None = None,
+) -> Example:
     """The example of a problem, for a model that reads its graphs or one that does not.
 
+    read_pieces: the tokeniser of a pretrained encoder.
     Raises ValueError if its equation is not well-formed or a number has no place.
     """
     left, right = children(problem.equation)
@@ -141,6 +149,7 @@ def encode(problem: Problem, vocabulary: Vocabulary, with_graphs: bool = False) 
         right=right,
         merges=_merges(left, right),
         graphs=_graphs(problem, positions) if with_graphs else None,
+        pieces=read_pieces(problem.words) if read_pieces is not None else None,
     )
 
 

@@ -30,6 +30,7 @@ def word_problem_recipe(settings: Settings, selection: str, context: TaskContext
         steps=settings.epochs * per_epoch,
         batch_size=settings.batch,
         optimizer=partial(_adam, learning_rate=settings.learning_rate),
+        parameter_groups=partial(_groups, settings.encoder_learning_rate) if context.pretrained else None,
         schedule=schedule,
         selection=Selection("test" if selection == "paper" else "valid", every=per_epoch),
         batch_order=partial(_similar_lengths, context),
@@ -59,6 +60,14 @@ def _similar_lengths(
     if len(examples) != n_examples:
         raise ValueError(f"asked to order {n_examples} examples, but the training split has {len(examples)}")
     return bucketed([len(example.tokens) for example in examples], batch_size, generator)
+
+
+def _groups(encoder_learning_rate: float, model: torch.nn.Module) -> list[dict[str, Any]]:
+    """A pretrained encoder learns at a rate of its own."""
+    parts: tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]] = ([], [])
+    for name, parameter in model.named_parameters():
+        parts[name.startswith("encoder.words.")].append(parameter)
+    return [{"params": parts[0]}, {"params": parts[1], "lr": encoder_learning_rate}]
 
 
 def _adam(groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:

@@ -1,14 +1,14 @@
 """MAWPS, ASDiv-A and SVAMP with GTS and with Graph2Tree, as in SMC-Bench: mawps-gts to svamp-graph2tree.
 
 MAWPS and ASDiv-A are five folds; the fold follows the seed, so that seeds 0 to 4 together are the published
-cross-validation. Word embeddings start from scratch (SMC-Bench put RoBERTa there). Files: those of the SVAMP
-repository, in the folder `arithmetic` of --data-dir.
+cross-validation. Words are embedded from scratch, or, as SMC-Bench did, by a pretrained encoder that is fine-tuned.
+Files: those of the SVAMP repository, in the folder `arithmetic` of --data-dir.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from smc_harness import hookimpl
@@ -16,23 +16,31 @@ from smc_harness.errors import UsageError, nearest
 from smc_tasks.arithmetic._task import GtsTask
 
 if TYPE_CHECKING:
-    from smc_harness import Recipe, TaskContext
+    from smc_harness import Pretrained, Recipe, TaskContext
     from smc_tasks.arithmetic.gts import GTS
     from smc_tasks.arithmetic.problems import Example
 
 FOLDS = 5
 SELECTIONS = ("valid", "paper")
+SCRATCH = "scratch"
+COMMITS = {"FacebookAI/roberta-base": "e2da8e2f811d1448a5b465c236feacd80ffbac7b"}
+"""Commits of the encoders that SMC-Bench used; another one is named with its `revision`."""
+SHORT = {"roberta-base": "FacebookAI/roberta-base"}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes and lengths of one recipe. epochs: passes over the training problems; halve_every: in epochs."""
+    """Sizes and lengths of one recipe.
+
+    epochs: passes over the training problems. encoder_learning_rate: of a pretrained encoder. halve_every: in epochs.
+    """
 
     hidden: int
     embedding: int
     batch: int
     epochs: int
     learning_rate: float
+    encoder_learning_rate: float
     dropout: float
     beam: int
     halve_every: int | None
@@ -41,15 +49,15 @@ class Settings:
 RECIPES = {
     "GTS": {
         # SMC-Bench and the SVAMP code: Adam, L2 penalty 1e-5, rate halved every 20 epochs, no clipping.
-        "paper": Settings(512, 768, 4, 50, 1e-3, 0.5, 5, 20),
+        "paper": Settings(512, 768, 4, 50, 1e-3, 8e-6, 0.5, 5, 20),
         # Smaller models, larger batches and a linear decay: a few minutes on one core, and about one.
-        "workstation": Settings(256, 256, 16, 25, 1e-3, 0.5, 5, None),
-        "laptop": Settings(128, 128, 16, 20, 1e-3, 0.5, 5, None),
+        "workstation": Settings(256, 256, 16, 25, 1e-3, 1e-5, 0.5, 5, None),
+        "laptop": Settings(128, 128, 16, 20, 1e-3, 1e-5, 0.5, 5, None),
     },
     "Graph2Tree": {
-        "paper": Settings(384, 768, 8, 50, 8e-4, 0.5, 5, 20),
-        "workstation": Settings(256, 256, 16, 25, 1e-3, 0.5, 5, None),
-        "laptop": Settings(128, 128, 16, 20, 1e-3, 0.5, 5, None),
+        "paper": Settings(384, 768, 8, 50, 8e-4, 1e-5, 0.5, 5, 20),
+        "workstation": Settings(256, 256, 16, 25, 1e-3, 1e-5, 0.5, 5, None),
+        "laptop": Settings(128, 128, 16, 20, 1e-3, 1e-5, 0.5, 5, None),
     },
 }
 """By model. The batch of the paper's recipe for GTS is 8 on SVAMP."""
@@ -60,17 +68,21 @@ class WordProblemParams:
     """Parameters of the tasks on real data.
 
     recipe: "paper", "workstation" or "laptop". selection: keep the epoch that is best on a part of the training
-    problems ("valid") or on the scored problems ("paper", what was published). The others replace single values of the
-    recipe.
+    problems ("valid") or on the scored problems ("paper", what was published). encoder: "scratch", or the hub id of a
+    BERT or RoBERTa (`roberta-base` is SMC-Bench's); revision: its commit, where it is another one. The others replace
+    single values of the recipe; embedding has no effect beside a pretrained encoder, whose width it is.
     """
 
     recipe: str = "paper"
     selection: str = "valid"
+    encoder: str = SCRATCH
+    revision: str | None = None
     hidden: int | None = None
     embedding: int | None = None
     batch: int | None = None
     epochs: int | None = None
     learning_rate: float | None = None
+    encoder_learning_rate: float | None = None
     dropout: float | None = None
     beam: int | None = None
 
@@ -81,8 +93,13 @@ class WordProblemParams:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name}={value!r}: expected a whole number from 1 on")
-        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
-            raise UsageError(f"learning_rate={self.learning_rate!r}: expected a number above 0")
+        for name in ("learning_rate", "encoder_learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{name}={value!r}: expected a number above 0")
+        for name in ("embedding",) if self.encoder != SCRATCH else ("revision", "encoder_learning_rate"):
+            if getattr(self, name) is not None:
+                raise UsageError(f"{name}={getattr(self, name)!r} has no effect with encoder={self.encoder!r}")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise UsageError(f"dropout={self.dropout!r}: expected a number from 0 to below 1")
 
@@ -91,9 +108,19 @@ class WordProblemParams:
         settings = RECIPES[model][self.recipe]
         if self.recipe == "paper" and paper_batch is not None:
             settings = replace(settings, batch=paper_batch)
-        names = ("hidden", "embedding", "batch", "epochs", "learning_rate", "dropout", "beam")
+        names = {field.name for field in fields(Settings)} & {field.name for field in fields(self)}
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(settings, **given)
+
+    @property
+    def checkpoint(self) -> Pretrained | None:
+        """What a pretrained encoder starts from; None for one from scratch."""
+        if self.encoder == SCRATCH:
+            return None
+        from smc_harness import Pretrained
+
+        name = SHORT.get(self.encoder, self.encoder)
+        return Pretrained(name, self.revision or COMMITS.get(name))
 
 
 @dataclass(frozen=True)
@@ -142,6 +169,11 @@ class WordProblems(GtsTask):
         return self._files(context)
 
     @hookimpl
+    def pretrained(self, context: TaskContext) -> Pretrained | None:
+        params: WordProblemParams = context.params
+        return params.checkpoint
+
+    @hookimpl
     def prepare_data(self, context: TaskContext) -> Mapping[str, Sequence[Example]]:
         """Read both files; the vocabulary is that of the training problems."""
         from smc_tasks.arithmetic.files import read_problems
@@ -154,9 +186,14 @@ class WordProblems(GtsTask):
         train = read_problems(context.data_dir / train_file, "-".join([*source, "train"]))
         test = read_problems(context.data_dir / test_file, "-".join([*source, "test"]))
         vocabulary = vocabulary_of(train, min_count=2)
+        reader = None
+        if context.pretrained is not None:
+            from smc_tasks.arithmetic.words import piece_reader
+
+            reader = piece_reader(context)
         return {
-            "train": [encode(problem, vocabulary, self.reads_graphs) for problem in train],
-            "test": [encode(problem, vocabulary, self.reads_graphs) for problem in test],
+            name: [encode(problem, vocabulary, self.reads_graphs, reader) for problem in problems]
+            for name, problems in {"train": train, "test": test}.items()
         }
 
     @property
@@ -165,19 +202,19 @@ class WordProblems(GtsTask):
 
     @hookimpl
     def prepare_model(self, context: TaskContext) -> GTS:
-        """A fresh model, word embeddings included."""
+        """A fresh model, but for a pretrained encoder."""
         from smc_tasks.arithmetic.graph2tree import Graph2Tree
         from smc_tasks.arithmetic.gts import GTS
+        from smc_tasks.arithmetic.words import ScratchWords, pretrained_words
 
         settings = self._settings(context)
         vocabulary = context.data["train"][0].vocabulary
-        return (Graph2Tree if self.reads_graphs else GTS)(
-            vocabulary.n_words,
-            len(vocabulary.shared),
-            embedding=settings.embedding,
-            hidden=settings.hidden,
-            dropout=settings.dropout,
-        )
+        if context.pretrained is not None:
+            words = pretrained_words(context)
+        else:
+            words = ScratchWords(vocabulary.n_words, settings.embedding, settings.dropout)
+        kind = Graph2Tree if self.reads_graphs else GTS
+        return kind(words, len(vocabulary.shared), hidden=settings.hidden, dropout=settings.dropout)
 
     @hookimpl
     def recipe(self, context: TaskContext) -> Recipe:

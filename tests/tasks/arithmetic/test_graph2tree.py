@@ -11,6 +11,7 @@ from smc_tasks.arithmetic.expressions import is_well_formed
 from smc_tasks.arithmetic.graph2tree import BRANCHES, Graph2Tree, GraphTransformer
 from smc_tasks.arithmetic.graphs import CELL, COMPARISON
 from smc_tasks.arithmetic.problems import Example, encode
+from smc_tasks.arithmetic.words import ScratchWords
 from torch import Tensor
 
 from tests.tasks.arithmetic.test_gts import EQUATIONS, VOCABULARY, example
@@ -22,7 +23,7 @@ def with_graphs(equation: str, length: int = 9) -> Example:
 
 def model_of(hidden: int = 8) -> Graph2Tree:
     torch.manual_seed(0)
-    return Graph2Tree(VOCABULARY.n_words, len(VOCABULARY.shared), embedding=5, hidden=hidden).double().eval()
+    return Graph2Tree(ScratchWords(VOCABULARY.n_words, 5), len(VOCABULARY.shared), hidden=hidden).double().eval()
 
 
 def by_node(layer: GraphTransformer, nodes: Tensor, graphs: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ def test_a_problem_in_a_batch_is_what_it_is_alone() -> None:
 def test_either_graph_changes_what_is_read(kind: int) -> None:
     batch = collate([with_graphs(EQUATIONS[1])])
     model = model_of()
-    words, _ = model.encoder(batch["tokens"], batch["lengths"])
+    words, _ = model.encoder(batch)
     graphs = batch["graphs"].double()
     before = model.graph(words, graphs)
     graphs[:, kind] = torch.eye(graphs.shape[-1])

@@ -12,6 +12,7 @@ from smc_tasks.arithmetic.batching import collate
 from smc_tasks.arithmetic.expressions import OPERATORS, is_well_formed
 from smc_tasks.arithmetic.gts import GTS
 from smc_tasks.arithmetic.problems import Example, Problem, Vocabulary, encode
+from smc_tasks.arithmetic.words import ScratchWords
 from torch import Tensor
 
 WORDS = ("ann", "ben", "cat", "dog", "eggs")
@@ -42,7 +43,7 @@ def example(equation: str, length: int = 9, seed: int = 0) -> Example:
 
 def model_of(hidden: int = 6, layers: int = 2) -> GTS:
     torch.manual_seed(0)
-    model = GTS(VOCABULARY.n_words, len(VOCABULARY.shared), embedding=5, hidden=hidden, layers=layers)
+    model = GTS(ScratchWords(VOCABULARY.n_words, 5), len(VOCABULARY.shared), hidden=hidden, layers=layers)
     return model.double().eval()
 
 
@@ -53,13 +54,13 @@ class Slow:
         self.decoder = model.decoder
         encoder = model.encoder
         layers = len(encoder.rightward)
-        sizes = (encoder.embedding.embedding_dim, model.decoder.symbols.embedding_dim)
+        sizes = (encoder.words.width, model.decoder.symbols.embedding_dim)
         lstm = torch.nn.LSTM(*sizes, num_layers=layers, bidirectional=True).double()
         for name, parameter in lstm.named_parameters():
             stack = encoder.leftward if name.endswith("_reverse") else encoder.rightward
             kind, layer = name.removesuffix("_reverse").rsplit("_l", 1)
             parameter.data = getattr(stack[int(layer)], f"{kind}_l0").data
-        states, _ = lstm(encoder.embedding(torch.tensor(problem.tokens)))
+        states, _ = lstm(encoder.words.embedding(torch.tensor(problem.tokens)))
         right, left = states.chunk(2, dim=-1)
         self.memory = right + left
         self.root = right[-1] + left[0]
@@ -279,7 +280,7 @@ def test_all_weights_are_matrices_that_training_reaches() -> None:
 
 def test_dropout_only_acts_in_training() -> None:
     torch.manual_seed(0)
-    model = GTS(VOCABULARY.n_words, len(VOCABULARY.shared), embedding=5, hidden=6, dropout=0.5)
+    model = GTS(ScratchWords(VOCABULARY.n_words, 5, 0.5), len(VOCABULARY.shared), hidden=6, dropout=0.5)
     batch = collate([example(equation) for equation in EQUATIONS])
     assert not torch.equal(model(batch), model(batch))
     model.eval()

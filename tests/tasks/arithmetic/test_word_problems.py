@@ -31,7 +31,7 @@ TINY = {"hidden": 4, "embedding": 4, "batch": 2, "epochs": 3, "beam": 2}
 
 
 def context_of(data_dir: Path | None, params: WordProblemParams, seed: int = 0) -> Any:
-    context = SimpleNamespace(data_dir=data_dir, params=params, seed=seed, retraining=False, data=None)
+    context = SimpleNamespace(data_dir=data_dir, params=params, seed=seed, retraining=False, data=None, pretrained=None)
     context.batches = lambda split, _: iter([mawps_gts.collate(list(context.data[split]))])
     return context
 
@@ -172,7 +172,7 @@ def test_presets_name_matrices_of_the_model_once(tmp_path: Path) -> None:
     assert presets["paper"] == matrices
     left_out = set(matrices) - set(presets["backbone"])
     assert left_out == {
-        "encoder.embedding.weight",
+        "encoder.words.embedding.weight",
         "decoder.symbols.weight",
         "decoder.score.query.weight",
         "decoder.score.key.weight",
