@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -46,7 +47,8 @@ def visible(text: str) -> str:
 class Cell:
     """One item of the cross product.
 
-    params_digest: short digest of the pruner's parameters. phase: of the pruner. scope: the preset asked for.
+    params_digest: short digest of the pruner's parameters. phase: of the pruner. scope: the preset asked for. pool: the
+    seeds whose outcomes are judged together, where a task's seeds are folds of one data set; else this seed alone.
     """
 
     task: str
@@ -56,6 +58,12 @@ class Cell:
     phase: str = ""
     scope: str = ""
     params_digest: str = ""
+    pool: tuple[int, ...] = ()
+
+    @property
+    def trajectory(self) -> tuple[str, str, tuple[int, ...]]:
+        """What has a first-fail of its own: (task, pruner, seeds judged together)."""
+        return self.task, self.pruner, self.pool or (self.seed,)
 
     @property
     def id(self) -> str:
@@ -89,10 +97,28 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Pooled:
+    """The metric over the outcomes of several folds together, of the cells and of their dense models. n: examples."""
+
+    value: float
+    dense: float
+    n: int
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, folds: Mapping[int, tuple[Measurement, Measurement]]) -> Pooled:
+        """From {seed: (the cell's, its dense model's)}: means over all examples."""
+        n = sum(own.n for own, _ in folds.values())
+        value = sum(own.value * own.n for own, _ in folds.values()) / n
+        return cls(value, sum(dense.value * dense.n for _, dense in folds.values()) / n, n, tuple(sorted(folds)))
+
+
+@dataclass(frozen=True)
 class CellResult:
     """A cell with its verdict. Observers must not change it: it is what gets written.
 
     value, dense: the metric of the cell and of its dense model, in the task's unit; None where not measured.
+    pooled: what the verdict was taken on, where that is not this cell's own value.
     cached: the measurement was in the store before this run. error: one line, for `error` and `skipped`.
     output: what the plugins printed before an error.
     """
@@ -105,6 +131,7 @@ class CellResult:
     cached: bool = False
     error: str | None = None
     output: str = ""
+    pooled: Pooled | None = None
 
     @property
     def value(self) -> float | None:
@@ -149,4 +176,4 @@ class CellResult:
             "densities": measured.densities if measured else {},
             "logged": measured.logged if measured else {},
             "outcomes": measured.outcomes if measured else None,
-        }
+        } | ({"pooled": asdict(self.pooled)} if self.pooled else {})

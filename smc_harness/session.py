@@ -19,9 +19,10 @@ from smc_harness.conversation.relay import wraps
 from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import ExitCode, UsageError, one_line
-from smc_harness.execution.driver import Dense, Driver, Observer, Rules, Track
+from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import PluginRef, Progress
 from smc_harness.execution.protocol import Executor
+from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store import folder
 from smc_harness.store.results import Results

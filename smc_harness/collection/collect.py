@@ -73,12 +73,18 @@ def build(
 ) -> list[Cell]:
     """The cross product. A pruner that exists at levels of its own has those in place of the grid."""
     return [
-        Cell(task.name, pruner.name, float(level), seed, pruner.phase, scope, pruner.params_digest)
+        Cell(task.name, pruner.name, float(level), seed, pruner.phase, scope, pruner.params_digest, pool)
         for task in tasks
         for pruner in pruners
-        for seed in range(seeds)
+        for seed, pool in enumerate(_pools(seeds, task.folds))
         for level in sorted(set(pruner.levels or levels))
     ]
+
+
+def _pools(seeds: int, folds: int) -> list[tuple[int, ...]]:
+    """For every seed, the seeds that it is judged with; none where it is judged alone."""
+    blocks = [tuple(range(first, min(first + folds, seeds))) for first in range(0, seeds, folds)]
+    return [block if folds > 1 else () for block in blocks for _ in block]
 
 
 def _check_modified(cells: Sequence[Cell], tasks: set[str], pruners: set[str]) -> None:

@@ -75,6 +75,12 @@ class Plugin:
         return str(self.declared("training", self.name))
 
     @property
+    def folds(self) -> int:
+        """Of how many folds a task's data consist, one a seed; 1 where every seed sees the same data."""
+        folds = self.declared("folds", 1)
+        return int(folds(self.params) if callable(folds) else folds)
+
+    @property
     def default(self) -> bool:
         """Whether the plugin runs without being named."""
         return bool(self.declared("default", True))

@@ -67,6 +67,10 @@ def check(plugin: Any, kind: str, name: str) -> None:
         raise PluginError(f"{name}: a {kind} must implement {missing[0]}(); see smc_harness/hookspecs.py")
     if kind == "pruner":
         _check_pruner(plugin, name, found)
+    if kind == "task" and hasattr(plugin, "folds") and "aggregate" in found:
+        raise PluginError(
+            f"{name}: `folds` are judged by the mean over their examples; a task without an aggregate() would work"
+        )
 
 
 def _wraps(options: dict[str, Any]) -> bool:

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from smc_harness.cells import Cell, CellResult, Measurement, Verdict
-from smc_harness.conversation.context import PrunerContext
-from smc_harness.conversation.options import RunOptions
-from smc_harness.conversation.relay import relay
-from smc_harness.declarations.plans import Stage, Train
-from smc_harness.discovery.loading import Plugin
-from smc_harness.errors import one_line
+from smc_harness.cells import Cell, CellResult, Measurement, Pooled, Verdict
 from smc_harness.execution.jobs import (
     Died,
     Event,
@@ -24,82 +18,9 @@ from smc_harness.execution.jobs import (
     Started,
 )
 from smc_harness.execution.protocol import Executor
-from smc_harness.lifecycle import keys
+from smc_harness.execution.tracks import Dense, Pool, Track, pooled
 from smc_harness.store.results import Results
 from smc_harness.verdict.rule import Tolerance, chance_floor
-from smc_harness.verdict.search import next_level
-
-
-@dataclass
-class Dense:
-    """The dense model of one (task, seed). Settled once `measurement` or `reason` is there.
-
-    floor: the score it must exceed. reason: why the cells that need it cannot run. verdict: theirs in that case.
-    """
-
-    task: Plugin
-    seed: int
-    options: RunOptions
-    key: str
-    floor: float | None = None
-    measurement: Measurement | None = None
-    reason: str | None = None
-    verdict: Verdict = Verdict.SKIPPED
-    output: str = ""
-
-    @property
-    def settled(self) -> bool:
-        return self.measurement is not None or self.reason is not None
-
-
-@dataclass
-class Track:
-    """One trajectory as the driver sees it. known: measurements in the store before this run, by level."""
-
-    dense: Dense
-    pruner: Plugin
-    cells: dict[float, Cell]
-    plans: dict[float, list[Stage]] = field(default_factory=dict)
-    keys: dict[float, str] = field(default_factory=dict)
-    known: dict[float, Measurement] = field(default_factory=dict)
-    verdicts: dict[float, Verdict] = field(default_factory=dict)
-    fault: str | None = None
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return tuple(sorted(self.cells))
-
-    @property
-    def cost(self) -> int:
-        """Training stages that no other track shares, all levels together: the longest tracks start first."""
-        stages = {
-            key
-            for level, plan in self.plans.items()
-            for key, stage in zip(self._chain(level), plan, strict=True)
-            if isinstance(stage, Train)
-        }
-        return len(stages)
-
-    def _chain(self, level: float) -> list[str]:
-        root = keys.root(self.dense.task, self.dense.options, self.dense.seed)
-        return keys.chain(root, self.plans[level], level, self.pruner, self.dense.options.scope)
-
-    def prepare(self) -> None:
-        """Ask the pruner for its plans; a plan that cannot be made is this track's fault, nobody else's."""
-        context = PrunerContext(
-            name=self.pruner.name,
-            params=self.pruner.params,
-            seed=self.dense.seed,
-            session_seed=self.dense.options.session_seed,
-            training=self.dense.task.training,
-        )
-        hook = relay(self.dense.task, self.pruner)
-        try:
-            for level in self.levels:
-                self.plans[level] = list(keys.plan_of(hook, self.pruner, level, context))
-                self.keys[level] = keys.cell(self._chain(level)[-1], self.dense.task, self.dense.options)
-        except Exception as error:
-            self.fault = f"plan failed: {one_line(error)}"
 
 
 @dataclass(frozen=True)
@@ -141,6 +62,7 @@ class Driver:
         self.store = store
         self._make_executor = executor
         self._tracks = tracks
+        self._pools = {id(track): pool for pool in pooled(tracks) for track in pool.tracks}
         self._by_job: dict[int, Track | Dense] = {}
         self._failures = 0
         self._stopped = False
@@ -155,7 +77,7 @@ class Driver:
             track.prepare()
             found = self.results.find(track.keys.values())
             track.known = {level: found[key] for level, key in track.keys.items() if key in found}
-        waiting = [track for track in self._tracks if not self._settle_known(track)]
+        waiting = [track for track in self._tracks if not self._advance(track)]
         needed = {id(track.dense) for track in waiting}
         trainings = [dense for dense in denses if not dense.settled and id(dense) in needed]
         trainings.sort(key=lambda dense: -sum(t.cost for t in waiting if t.dense is dense))
@@ -180,9 +102,8 @@ class Driver:
                     owner = self._by_job.pop(id(job))
                     free += 1
                     if isinstance(owner, Dense):
-                        settled = [track for track in waiting if track.dense is owner and self._settle_known(track)]
-                        waiting[:] = [track for track in waiting if track not in settled]
-                    elif isinstance(event, Died) and not self._settle_known(owner):
+                        waiting[:] = [track for track in waiting if not self._advance(track)]
+                    elif not self._advance(owner) and (isinstance(event, Died) or self._has_company(owner)):
                         waiting.insert(0, owner)
                     free = self._hand_out(executor, free, trainings, waiting)
                 if self._stopped:
@@ -190,7 +111,7 @@ class Driver:
 
     def _hand_out(self, executor: Executor, free: int, trainings: list[Dense], waiting: list[Track]) -> int:
         while free:
-            ready = next((track for track in waiting if track.dense.settled and not self._awaits(track, waiting)), None)
+            ready = next((track for track in waiting if self._is_ready(track, waiting)), None)
             owner: Dense | Track
             if trainings:
                 owner = trainings.pop(0)
@@ -204,6 +125,16 @@ class Driver:
             executor.submit(job)
             free -= 1
         return free
+
+    def _is_ready(self, track: Track, waiting: list[Track]) -> bool:
+        """Whether the track has something to measure now: of a pool, one level at a time."""
+        level = self._pools[id(track)].next_level(self.rules.search)
+        lacking = level is not None and self._pools[id(track)].lacks(track, level)
+        return lacking and track.dense.settled and not self._awaits(track, waiting)
+
+    def _has_company(self, track: Track) -> bool:
+        """Whether the track is judged together with others."""
+        return len(self._pools[id(track)].tracks) > 1
 
     def _awaits(self, track: Track, waiting: list[Track]) -> bool:
         """Whether it is a control of a pruner that is not done: what it needs to know will be in the store then."""
@@ -232,9 +163,16 @@ class Driver:
             job,
             pruner=PluginRef.of(owner.pruner),
             levels=owner.levels,
-            known={level: self._verdict(owner, found) for level, found in owner.known.items()} | owner.verdicts,
+            known=self._known(owner),
             dense=dense.measurement.value,
         )
+
+    def _known(self, track: Track) -> dict[float, Verdict]:
+        """What the worker need not measure: what is known, and for one of a pool every level but the next."""
+        if self._has_company(track):
+            level = self._pools[id(track)].next_level(self.rules.search)
+            return {other: Verdict.NOT_RUN for other in track.levels if other != level}
+        return {level: self._verdict(track, found) for level, found in track.known.items()} | track.verdicts
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -255,7 +193,7 @@ class Driver:
             case Finished():
                 pass
         if isinstance(owner, Track) and isinstance(event, Measured | Failed):
-            self._settle_known(owner)  # the worker passes over what is in the store
+            self._advance(owner)  # the worker passes over what is in the store
         if isinstance(event, Finished | Died):
             self.observer.running.pop(label, None)
 
@@ -273,7 +211,7 @@ class Driver:
         key = owner.keys[event.level]
         cell = owner.cells[event.level]
         self.results.keep(key, cell.task, cell.pruner, cell.level, cell.seed, event.measurement)
-        self._judge(owner, event.level, event.measurement, cached=False)
+        owner.measured[event.level] = (event.measurement, False)
 
     def _failed(self, owner: Dense | Track, event: Failed | Died) -> None:
         if isinstance(event, Died) and self._has_result(owner, event.level):
@@ -294,7 +232,9 @@ class Driver:
 
     @staticmethod
     def _has_result(owner: Dense | Track, level: float | None) -> bool:
-        return owner.measurement is not None if isinstance(owner, Dense) else level in owner.verdicts
+        if isinstance(owner, Dense):
+            return owner.measurement is not None
+        return level in owner.verdicts or level in owner.measured
 
     def _accept_dense(self, dense: Dense, measurement: Measurement) -> None:
         """Take the dense score, unless the model is no better than chance: its cells would measure nothing."""
@@ -316,23 +256,21 @@ class Driver:
 
     # -- verdicts -----------------------------------------------------------------------------------------------
 
-    def _settle_known(self, track: Track) -> bool:
-        """Settle what can be settled without computing. Returns whether nothing is left to do."""
-        dense = track.dense
-        if track.fault is not None:
-            self._settle_all(track, Verdict.ERROR, track.fault)
-            return True
-        if not dense.settled:
-            return False
-        if dense.reason is not None:
-            self._settle_all(track, dense.verdict, dense.reason, dense.output)
-            return True
-        while (level := next_level(self.rules.search, track.levels, track.verdicts)) is not None:
-            if level not in track.known:
+    def _advance(self, track: Track) -> bool:
+        """Settle of the track's pool what can be settled without computing. Returns whether nothing is left to do."""
+        pool = self._pools[id(track)]
+        for each in pool.tracks:
+            if each.fault is not None:
+                self._settle_all(each, Verdict.ERROR, each.fault)
+            elif each.dense.reason is not None:
+                self._settle_all(each, each.dense.verdict, each.dense.reason, each.dense.output)
+        while (level := pool.next_level(self.rules.search)) is not None and not self._stopped:
+            for each in pool.tracks:
+                if each.dense.settled and level in each.known and pool.lacks(each, level):
+                    each.measured[level] = (each.known[level], True)
+            if any(pool.lacks(each, level) for each in pool.tracks):
                 return False
-            self._judge(track, level, track.known[level], cached=True)
-            if self._stopped:
-                return True
+            self._judge(pool, level)
         return True
 
     def _settle_all(self, track: Track, verdict: Verdict, reason: str, output: str = "") -> None:
@@ -340,13 +278,31 @@ class Driver:
             if level not in track.verdicts:
                 self._settle(track, level, verdict, error=reason, output=output)
 
-    def _judge(self, track: Track, level: float, measurement: Measurement, cached: bool) -> None:
-        self._settle(track, level, self._verdict(track, measurement), measurement=measurement, cached=cached)
+    def _judge(self, pool: Pool, level: float) -> None:
+        """Take the verdict on the outcomes of all tracks that have them; those that failed keep their own."""
+        found = [(track, *track.measured[level]) for track in pool.tracks if level in track.measured]
+        if not found:
+            pool.verdicts[level] = next(track.verdicts[level] for track in pool.tracks if level in track.verdicts)
+            return
+        if len(pool.tracks) == 1:
+            (track, measurement, _), together = found[0], None
+            verdict = self._verdict(track, measurement)
+        else:
+            folds = {t.dense.seed: (m, t.dense.measurement) for t, m, _ in found if t.dense.measurement is not None}
+            together = Pooled.of(folds)
+            verdict = self.rules.tolerance.judge(together.value, together.dense, self._higher_is_better(pool.tracks[0]))
+        pool.verdicts[level] = verdict
+        for track, measurement, cached in found:
+            self._settle(track, level, verdict, measurement=measurement, cached=cached, together=together)
 
     def _verdict(self, track: Track, measurement: Measurement) -> Verdict:
         assert track.dense.measurement is not None
-        better = bool(track.dense.task.declared("higher_is_better", True))
+        better = self._higher_is_better(track)
         return self.rules.tolerance.judge(measurement.value, track.dense.measurement.value, better)
+
+    @staticmethod
+    def _higher_is_better(track: Track) -> bool:
+        return bool(track.dense.task.declared("higher_is_better", True))
 
     def _settle(
         self,
@@ -356,6 +312,7 @@ class Driver:
         *,
         measurement: Measurement | None = None,
         cached: bool = False,
+        together: Pooled | None = None,
         error: str | None = None,
         output: str = "",
     ) -> None:
@@ -372,6 +329,7 @@ class Driver:
             cached=cached,
             error=error,
             output=output,
+            pooled=together,
         )
         self.observer.finished(result, track.keys.get(level))
         self._failures += verdict in (Verdict.FAIL, Verdict.ERROR)

@@ -12,13 +12,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from smc_harness.cells import CellResult, Verdict, show_level, visible
+from smc_harness.cells import CellResult, Verdict, counted, show_level, visible
 from smc_harness.report.terminal import STYLES
 from smc_harness.verdict.controls import compare
 from smc_harness.verdict.first_fail import FirstFail, first_fails
 
 if TYPE_CHECKING:
-    from smc_harness.execution.driver import Dense
+    from smc_harness.execution.tracks import Dense
     from smc_harness.session import Session
 
 _NO_LIMIT = 100_000
@@ -49,7 +49,7 @@ def _style(found: FirstFail) -> str:
 
 
 def first_fail(console: Console, session: Session, results: Sequence[CellResult]) -> None:
-    """Pruners x tasks: (last pass, first fail], one line a seed, with the dense score above.
+    """Pruners x tasks: (last pass, first fail], with the dense score above; a line for each seed, or pool of folds.
 
     Nothing is cut: tasks that do not fit beside the others get a table below, and a cell that is too wide is folded.
     """
@@ -68,8 +68,8 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
             shown = []
         shown.append(task)
     console.print(_table(session, results, shown))
-    for task in dict.fromkeys(task for (task, _), dense in session.denses.items() if _selected_on_scored(dense)):
-        console.print(f"{task}: the weights were selected on the scored examples", style="dim", markup=False)
+    for task, how in _selections(session).items():
+        console.print(f"{visible(task)}: the weights were selected on {how}", style="dim", markup=False)
     against = {item.against_own_ratios for item in compare(found)}
     for outcome, (mark, words) in _AGAINST_OWN.items():
         if outcome in against:
@@ -93,7 +93,7 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
     table.add_column("phase", overflow="fold", style="dim")
     for task in tasks:
         table.add_column(Text(visible(task)), overflow="fold")
-    table.add_row("dense", "", *[_dense(session, task) for task in tasks], end_section=True)
+    table.add_row("dense", "", *[_dense(session, results, task) for task in tasks], end_section=True)
     for pruner in pruners:
         row = [
             Text("\n").join(
@@ -106,34 +106,44 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
     return table
 
 
-def _selected_on_scored(dense: Dense) -> bool:
-    return dense.measurement is not None and dense.measurement.logged.get("selected_on") == "test"
+def _selections(session: Session) -> dict[str, str]:
+    """Of tasks that keep the best epoch: by which examples it was chosen."""
+    words = {"test": "the scored examples", "valid": "examples held out from training"}
+    found = {}
+    for (task, _), dense in session.denses.items():
+        if dense.measurement is not None and (how := dense.measurement.logged.get("selected_on")) in words:
+            found[task] = words[how]
+    return found
 
 
-def _dense(session: Session, task: str) -> Text:
-    denses = [dense for (name, _), dense in session.denses.items() if name == task]
-    return Text("\n").join(Text(_dense_score(dense), "bold") for dense in denses)
+def _dense(session: Session, results: Sequence[CellResult], task: str) -> Text:
+    """A line for each seed, or for each pool of folds the mean over their examples."""
+    pools = dict.fromkeys(result.cell.trajectory[2] for result in results if result.cell.task == task)
+    denses = [[session.denses[task, seed] for seed in seeds if (task, seed) in session.denses] for seeds in pools]
+    return Text("\n").join(Text(_dense_score(pool), "bold") for pool in denses)
 
 
-def _dense_score(dense: Dense) -> str:
-    if dense.measurement is None:
+def _dense_score(pool: Sequence[Dense]) -> str:
+    found = [dense.measurement for dense in pool if dense.measurement is not None]
+    if not found:
         return "-"
-    unit = dense.task.declared("unit", "")
-    value = dense.measurement.value
-    return f"{100 * value:.2f} %" if unit == "fraction" else f"{value:.2f} {unit}".strip()
+    unit = pool[0].task.declared("unit", "")
+    value = sum(measured.value * measured.n for measured in found) / sum(measured.n for measured in found)
+    folds = f" ({counted(len(found), 'fold')})" if len(pool) > 1 else ""
+    return (f"{100 * value:.2f} %" if unit == "fraction" else f"{value:.2f} {unit}".strip()) + folds
 
 
 def reasons(console: Console, results: Sequence[CellResult]) -> None:
     """What the diagnosis says of each trajectory's first failed cell, and of any whose sparsity was not asked for."""
-    told: set[tuple[str, str, int]] = set()
+    told: set[tuple[str, str, tuple[int, ...]]] = set()
     lines = []
     for result in sorted(results, key=lambda result: result.cell.level):
         cell = result.cell
         found = result.diagnosis if result.verdict is Verdict.FAIL else [result.missed] if result.missed else []
-        if found and (cell.task, cell.pruner, cell.seed) not in told:
+        if found and cell.trajectory not in told:
             lines.append((cell.id, short(found)))
         if found or result.verdict is Verdict.FAIL:
-            told.add((cell.task, cell.pruner, cell.seed))
+            told.add(cell.trajectory)
     if lines:
         console.print(Text("what mask and predictions tell", "italic"))
     for name, text in sorted(lines):

@@ -11,8 +11,9 @@ from smc_harness.cells import CellResult, Verdict
 
 @dataclass(frozen=True)
 class FirstFail:
-    """Of one trajectory.
+    """Of one trajectory, or of those of several folds that are judged together.
 
+    seed: its seed, or the first of its `seeds`.
     last_pass: the highest passing level below first_fail (or of all, where none failed); None where none passed.
     first_fail: the smallest failing level; None where none failed. monotone: no level above first_fail passed.
     highest: the highest level that has a verdict of pass or fail; None where there is none.
@@ -27,23 +28,27 @@ class FirstFail:
     monotone: bool
     highest: float | None
     unsettled: Verdict | None
+    seeds: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object of the `first_fail` list of `--json`."""
         wanted = ("task", "pruner", "seed", "last_pass", "first_fail", "monotone")
-        return {key: value for key, value in asdict(self).items() if key in wanted}
+        found = {key: value for key, value in asdict(self).items() if key in wanted}
+        return found | ({"seeds": list(self.seeds)} if len(self.seeds) > 1 else {})
 
 
 def first_fails(results: Iterable[CellResult]) -> list[FirstFail]:
     """One per trajectory, in the order in which the trajectories first appear."""
-    trajectories: dict[tuple[str, str, int], dict[float, Verdict]] = {}
+    trajectories: dict[tuple[str, str, tuple[int, ...]], dict[float, Verdict]] = {}
     for result in results:
-        cell = result.cell
-        trajectories.setdefault((cell.task, cell.pruner, cell.seed), {})[cell.level] = result.verdict
+        verdicts = trajectories.setdefault(result.cell.trajectory, {})
+        # of folds that are judged together, those that could be measured have the verdict
+        if verdicts.get(result.cell.level) not in (Verdict.PASS, Verdict.FAIL):
+            verdicts[result.cell.level] = result.verdict
     return [_of(*names, verdicts) for names, verdicts in trajectories.items()]
 
 
-def _of(task: str, pruner: str, seed: int, verdicts: Mapping[float, Verdict]) -> FirstFail:
+def _of(task: str, pruner: str, seeds: tuple[int, ...], verdicts: Mapping[float, Verdict]) -> FirstFail:
     failed = [level for level, verdict in verdicts.items() if verdict is Verdict.FAIL]
     passed = [level for level, verdict in verdicts.items() if verdict is Verdict.PASS]
     first = min(failed, default=None)
@@ -54,10 +59,11 @@ def _of(task: str, pruner: str, seed: int, verdicts: Mapping[float, Verdict]) ->
     return FirstFail(
         task,
         pruner,
-        seed,
+        seeds[0],
         last_pass=max(below, default=None),
         first_fail=first,
         monotone=len(below) == len(passed),
         highest=max(failed + passed, default=None),
         unsettled=unsettled,
+        seeds=seeds,
     )

@@ -12,8 +12,9 @@ from smc_harness import Prune, Train, hookimpl
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.loading import Plugin
-from smc_harness.execution.driver import Dense, Driver, Observer, Rules, Track
+from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
+from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store.results import Results
 from smc_harness.verdict.rule import Tolerance

@@ -196,6 +196,10 @@ class WordProblems(GtsTask):
             for name, problems in {"train": train, "test": test}.items()
         }
 
+    def folds(self, params: WordProblemParams) -> int:
+        """Five where the fold follows the seed; a fold that was set is one data set of its own."""
+        return FOLDS if isinstance(params, FoldedParams) and params.fold is None else 1
+
     @property
     def reads_graphs(self) -> bool:
         return self.model == "Graph2Tree"

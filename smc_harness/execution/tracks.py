@@ -1,0 +1,119 @@
+"""What the driver keeps of a run: dense models, trajectories, and the pools in which trajectories are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from smc_harness.cells import Cell, Measurement, Verdict
+from smc_harness.conversation.context import PrunerContext
+from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.relay import relay
+from smc_harness.declarations.plans import Stage, Train
+from smc_harness.discovery.loading import Plugin
+from smc_harness.errors import one_line
+from smc_harness.lifecycle import keys
+from smc_harness.verdict.search import next_level
+
+
+@dataclass
+class Dense:
+    """The dense model of one (task, seed). Settled once `measurement` or `reason` is there.
+
+    floor: the score it must exceed. reason: why the cells that need it cannot run. verdict: theirs in that case.
+    """
+
+    task: Plugin
+    seed: int
+    options: RunOptions
+    key: str
+    floor: float | None = None
+    measurement: Measurement | None = None
+    reason: str | None = None
+    verdict: Verdict = Verdict.SKIPPED
+    output: str = ""
+
+    @property
+    def settled(self) -> bool:
+        return self.measurement is not None or self.reason is not None
+
+
+@dataclass
+class Track:
+    """One trajectory as the driver sees it.
+
+    known: measurements in the store before this run, by level. measured: what there is to judge, and whether it came
+    from the store. verdicts: of the levels that are settled.
+    """
+
+    dense: Dense
+    pruner: Plugin
+    cells: dict[float, Cell]
+    plans: dict[float, list[Stage]] = field(default_factory=dict)
+    keys: dict[float, str] = field(default_factory=dict)
+    known: dict[float, Measurement] = field(default_factory=dict)
+    measured: dict[float, tuple[Measurement, bool]] = field(default_factory=dict)
+    verdicts: dict[float, Verdict] = field(default_factory=dict)
+    fault: str | None = None
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return tuple(sorted(self.cells))
+
+    @property
+    def cost(self) -> int:
+        """Training stages that no other track shares, all levels together: the longest tracks start first."""
+        stages = {
+            key
+            for level, plan in self.plans.items()
+            for key, stage in zip(self._chain(level), plan, strict=True)
+            if isinstance(stage, Train)
+        }
+        return len(stages)
+
+    def _chain(self, level: float) -> list[str]:
+        root = keys.root(self.dense.task, self.dense.options, self.dense.seed)
+        return keys.chain(root, self.plans[level], level, self.pruner, self.dense.options.scope)
+
+    def prepare(self) -> None:
+        """Ask the pruner for its plans; a plan that cannot be made is this track's fault, nobody else's."""
+        context = PrunerContext(
+            name=self.pruner.name,
+            params=self.pruner.params,
+            seed=self.dense.seed,
+            session_seed=self.dense.options.session_seed,
+            training=self.dense.task.training,
+        )
+        hook = relay(self.dense.task, self.pruner)
+        try:
+            for level in self.levels:
+                self.plans[level] = list(keys.plan_of(hook, self.pruner, level, context))
+                self.keys[level] = keys.cell(self._chain(level)[-1], self.dense.task, self.dense.options)
+        except Exception as error:
+            self.fault = f"plan failed: {one_line(error)}"
+
+
+@dataclass
+class Pool:
+    """Trajectories with one verdict at each level: usually one, else those of the folds of one data set."""
+
+    tracks: list[Track]
+    verdicts: dict[float, Verdict] = field(default_factory=dict)
+
+    def next_level(self, search: str) -> float | None:
+        """The level to judge next."""
+        levels = sorted({level for track in self.tracks for level in track.cells})
+        return next_level(search, levels, self.verdicts)
+
+    def lacks(self, track: Track, level: float) -> bool:
+        """Whether the track still has to be measured at the level."""
+        return level in track.cells and level not in track.measured and level not in track.verdicts
+
+
+def pooled(tracks: Iterable[Track]) -> list[Pool]:
+    """The pools of some tracks, in order."""
+    pools: dict[tuple[str, str, tuple[int, ...]], Pool] = {}
+    for track in tracks:
+        name = next(iter(track.cells.values())).trajectory
+        pools.setdefault(name, Pool([])).tracks.append(track)
+    return list(pools.values())
