@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the plugins: `python docs/generate.py`."""
+"""Writes the pages that follow from plugins and from results: `python -m docs.generate`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from docs import study
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
 
@@ -16,7 +17,7 @@ _COLUMNS = ("name", "phase", "score (higher: keep)", "allocation", "cost a level
 _HEAD = """\
 # Pruners
 
-Generated from the plugins by `python docs/generate.py`. Those in bold run by default: the eleven of SMC-Bench. The
+Generated from the plugins by `python -m docs.generate`. Those in bold run by default: the eleven of SMC-Bench. The
 others run when they are named (`--pruners`, `--variant`).
 
 A cost is that of one level, dense training aside; what levels share (scores, rounds) is done once. Every pruner takes
@@ -65,3 +66,5 @@ def _prose(text: str) -> str:
 
 if __name__ == "__main__":
     PRUNERS.write_text(pruners(), encoding="utf-8")
+    study.PAGE.write_text(study.page(), encoding="utf-8")
+    study.draw()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import study
 from docs.generate import PRUNERS, pruners
 from tests.workshop import ROOT, Ran, Workshop
 
@@ -47,7 +48,11 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
 
 
 def test_the_page_on_pruners_is_what_the_plugins_say() -> None:
-    assert PRUNERS.read_text(encoding="utf-8") == pruners(), "python docs/generate.py writes it anew"
+    assert PRUNERS.read_text(encoding="utf-8") == pruners(), "python -m docs.generate writes it anew"
+
+
+def test_the_page_on_the_arithmetic_study_is_what_its_files_say() -> None:
+    assert study.PAGE.read_text(encoding="utf-8") == study.page(), "python -m docs.generate writes it anew"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
