@@ -31,7 +31,7 @@ and embedding size 128, 20 epochs, Adam with a linear decay), beam 5, the best e
 SMC-Bench did, tolerance 1 %. A panel is one command, for each task alike; a killed one goes on where it was:
 
 ```sh
-smc-harness --tasks mawps-gts --data-dir data --set mawps-gts.recipe=laptop --set mawps-gts.selection=paper \
+smc-harness --tasks mawps-gts --data-dir data --set mawps-gts.recipe=laptop --set mawps-gts.selection=paper \\
     --json mawps-gts.json
 ```
 
@@ -40,7 +40,7 @@ measured, as here for {grids}.
 
 **Ours beside the paper's.** The paper's curves are those of its Figure 2 and of its appendix B (pruning by magnitude
 before training), single runs whose dense models are some 140 million weights: their words are embedded by RoBERTa-base,
-which is pruned with the rest. Ours are 1.2 to 1.4 million weights, embedded from scratch. So the two first-fails of a
+which is pruned with the rest. Ours are 1.4 to 1.6 million weights, embedded from scratch. So the two first-fails of a
 line answer the same question of two different models, and only the order of the pruners can be compared. The paper's
 are judged here by the same rule, a drop of more than 1 % of dense, up to 0.893. It has no curve of oBERT. On
 Graph2Tree and ASDiv-A, 5.0 points were subtracted from the paper's SNIP and SNIP + RigL before they were drawn; the
