@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +100,24 @@ class TaskContext(Context):
     def batches(self, split: str, size: int) -> Iterator[Any]:
         """All examples of a split in order, collated `size` at a time, on the device."""
         return self._talk().batches_in_order(split, size)
+
+    def outputs(
+        self,
+        split: str,
+        size: int,
+        function: Callable[[Any], Sequence[Any]],
+        length: Callable[[Any], int] | None = None,
+    ) -> list[Any]:
+        """What a function of a batch gives for every example of a split, in order.
+
+        function: receives at most `size` examples, collated, on the device; returns a tensor or sequence with one entry
+        per example. Where memory runs out it is called again with half as many. length: of an example, to batch those
+        of similar length.
+        """
+        from smc_harness.conversation.memory import outputs
+
+        talk = self._talk()
+        return outputs(talk.split(split), size, talk.collate, function, length)
 
 
 @dataclass

@@ -109,7 +109,7 @@ class Conversation:
         """Outcomes and metric of the model on a split. Raises PluginError unless there is one outcome per example."""
         was_training = model.training
         model.eval()
-        with torch.no_grad(), self.seeded(self.task, "evaluate"):
+        with torch.inference_mode(), self.seeded(self.task, "evaluate"):
             outcomes = self._required("evaluate", self.hook.evaluate(model=model, split=split, context=self.task))
             if not isinstance(outcomes, Outcomes):
                 raise PluginError(f"{self.task.name}: evaluate returned {type(outcomes).__name__}; Outcomes would work")

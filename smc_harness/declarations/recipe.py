@@ -38,6 +38,8 @@ class Recipe:
     selection: None keeps the last weights.
     batch_order: receives (number of examples, batch size, torch.Generator), yields lists of indices for one epoch;
         None: a uniform shuffle. Use it to bucket by length.
+    micro_batch: examples whose gradients are computed at once, and added up over a step; None: all of its examples.
+        Where memory runs out it is halved. Masks and schedules know optimiser steps only.
     """
 
     steps: int
@@ -48,6 +50,7 @@ class Recipe:
     clip: float | None = None
     selection: Selection | None = None
     batch_order: Callable[[int, int, torch.Generator], Iterable[list[int]]] | None = None
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from smc_harness.conversation.conversation import Conversation, isolated_random, seed_globally
+from smc_harness.conversation.memory import release
 from smc_harness.declarations.plans import Dead
 from smc_harness.declarations.recipe import Recipe
 from smc_harness.errors import PluginError
@@ -83,6 +84,7 @@ class Training:
         self.conversation = conversation
         self.model = model
         self.recipe = recipe
+        self.micro_batch = recipe.micro_batch
         self.turn = turn
         self.schedule = schedule
         self.prune_to = prune_to
@@ -149,16 +151,7 @@ class Training:
         total = self.recipe.steps
         if self.schedule is not None:
             self._reprune(step / total)
-        task = self.conversation.task
-        seed_globally(task.seed_for("step", self.turn, step))
-        task.reseed("step", self.turn, step)
-        train = self.conversation.data["train"]
-        batch = self.conversation.collate([train[i] for i in indices])
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.conversation.loss(self.model, batch)
-        if not torch.isfinite(loss):
-            raise PluginError(f"{self.conversation.task.name}: the training loss is {loss.item()} at step {step}")
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._backward(step, indices)
         if self.follow_mask:
             self._update_mask(step)
         if final:
@@ -177,6 +170,34 @@ class Training:
         selection = self.recipe.selection
         if selection is not None and ((step + 1) % selection.every == 0 or step + 1 == total):
             self._consider(selection.split)
+
+    def _backward(self, step: int, indices: list[int]) -> None:
+        """The gradient of the mean loss over the step's examples; where memory runs out, half as many at a time."""
+        task = self.conversation.task
+        size = self.micro_batch or len(indices)
+        while True:
+            seed_globally(task.seed_for("step", self.turn, step))
+            task.reseed("step", self.turn, step)
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                self._accumulate(step, indices, size)
+                return
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+            size = self.micro_batch = size // 2
+            task.log("micro_batch", size)
+            release()
+
+    def _accumulate(self, step: int, indices: list[int], size: int) -> None:
+        train = self.conversation.data["train"]
+        for start in range(0, len(indices), size):
+            part = indices[start : start + size]
+            loss = self.conversation.loss(self.model, self.conversation.collate([train[i] for i in part]))
+            if not torch.isfinite(loss):
+                raise PluginError(f"{self.conversation.task.name}: the training loss is {loss.item()} at step {step}")
+            share = loss if len(part) == len(indices) else loss * (len(part) / len(indices))
+            share.backward()  # type: ignore[no-untyped-call]
 
     def _batches(self, first: int) -> Iterator[tuple[list[int], bool]]:
         """Index lists from step `first` on, and whether each is its epoch's last; every epoch has its own order."""
