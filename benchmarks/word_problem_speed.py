@@ -37,6 +37,7 @@ import numpy
 import torch
 from rich.console import Console
 from rich.table import Table
+from smc_tasks.arithmetic._task import EVALUATION_BATCH
 from smc_tasks.arithmetic.expressions import same_answer
 
 from smc_harness.conversation.conversation import Conversation
@@ -186,13 +187,15 @@ class Ours:
     def predict(self) -> list[list[str]]:
         examples = self.talk.data["test"]
         vocabulary = examples[0].vocabulary
-        found: list[list[str]] = []
         self.model.eval()
-        with torch.no_grad():
-            for batch in self.talk.task.batches("test", 128):
-                symbols, _ = self.model.predict(batch, BEAM, vocabulary.longest)  # type: ignore[operator]
-                found += [[vocabulary.symbol(s) for s in row if s >= 0] for row in symbols.tolist()]
-        return found
+
+        def predict(batch: Any) -> list[list[int]]:
+            symbols, _ = self.model.predict(batch, BEAM, vocabulary.longest)  # type: ignore[operator]
+            return symbols.tolist()  # type: ignore[no-any-return]
+
+        with torch.inference_mode():
+            rows = self.talk.task.outputs("test", EVALUATION_BATCH, predict, length=lambda example: len(example.tokens))
+        return [[vocabulary.symbol(symbol) for symbol in row if symbol >= 0] for row in rows]
 
     def right(self, predictions: Sequence[Sequence[str]]) -> list[bool]:
         problems = [example.problem for example in self.talk.data["test"]]

@@ -55,15 +55,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class LinearWarmup:
-    """Rise linearly over the first `warmup` fraction of the steps, then fall linearly to zero."""
+    """Rise linearly over the first `warmup` fraction of the steps, then fall linearly to zero, or stay (no decay)."""
 
     warmup: float = 0.0
+    decay: bool = True
 
     def __call__(self, step: int, total: int) -> float:
         rise = max(1, round(self.warmup * total))
         if step < rise:
             return (step + 1) / rise
-        return (total - step) / max(1, total - rise)
+        return (total - step) / max(1, total - rise) if self.decay else 1.0
 
 
 @dataclass(frozen=True)

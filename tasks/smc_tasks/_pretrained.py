@@ -1,30 +1,61 @@
-"""Loading checkpoints of transformers: what is missing is one line, and nothing is fetched that was not named."""
+"""Loading checkpoints of transformers: what is missing is one line, and nothing is made up that should be there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from smc_harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from smc_harness import TaskContext
+    from smc_harness import Pretrained, TaskContext
 
 
-def load(kind: Any, context: TaskContext, **arguments: Any) -> Any:
-    """`kind.from_pretrained` of the task's checkpoint. Raises UsageError where it cannot be had.
+def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments: Any) -> Any:
+    """`kind.from_pretrained` of the task's checkpoint.
 
-    kind: a class of transformers, for a model or a tokeniser.
+    kind: a class of transformers for a model, a configuration or a tokeniser. fresh: globs over the names of
+    parameters that the checkpoint need not have.
+    Raises UsageError where there is no such checkpoint, it cannot be had, or it lacks a parameter.
     """
     place = context.pretrained
     if place is None:
         raise UsageError(f"{context.name}: no checkpoint was declared")
+    is_model = "Model" in kind.__name__
+    if is_model:
+        arguments |= {"output_loading_info": True, "use_safetensors": True}
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what a checkpoint lacks is said below, what it has beside that does not matter
     try:
-        return kind.from_pretrained(place.name, revision=place.revision or "main", **arguments)
+        found = kind.from_pretrained(place.name, revision=place.revision or "main", **arguments)
     except OSError as error:
-        if place.revision is None:
-            raise UsageError(f"{place.name}: {str(error).splitlines()[0]}") from error
-        last = place.name.rpartition("/")[2]
+        raise _missing(place, error) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    if not is_model:
+        return found
+    model, information = found
+    lacking = [name for name in sorted(information["missing_keys"]) if not _matches(name, fresh)]
+    if lacking:
         raise UsageError(
-            f"{place.name} at {place.revision[:7]} is neither in the cache of transformers nor on a hub that can be "
-            f"reached; --model-dir DIR with a folder {last} in it would work"
-        ) from error
+            f"{context.name}: {place.name} lacks {lacking[0]!r}"
+            + (f" and {len(lacking) - 1} more" if len(lacking) > 1 else "")
+            + f"; a checkpoint of a {type(model).__name__} would work"
+        )
+    return model
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _missing(place: Pretrained, error: OSError) -> UsageError:
+    if place.revision is None:
+        return UsageError(f"{place.name}: {str(error).splitlines()[0]}")
+    return UsageError(
+        f"{place.name} at {place.revision[:7]} is neither in the cache of transformers nor on a hub that can be "
+        f"reached; --model-dir DIR with a folder {place.name.rpartition('/')[2]} in it would work"
+    )

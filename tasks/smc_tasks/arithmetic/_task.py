@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 EMBEDDINGS = ("encoder.words.embedding.", "encoder.words.model.embeddings.", "decoder.symbols.")
 """What the parameter names of word, position and symbol embeddings begin with."""
 HEAD = ("decoder.score.", "decoder.operators.")
-EVALUATION_BATCH = 128
-"""Problems decoded at once. It changes the speed only."""
+EVALUATION_BATCH = 64
+"""Problems decoded at once, of similar length. It changes the speed only."""
 
 
 class GtsTask:
@@ -66,11 +66,15 @@ class GtsTask:
         from smc_tasks.arithmetic.expressions import same_answer
 
         examples: Sequence[Example] = context.data[split]
-        predictions: list[list[int]] = []
-        for batch in context.batches(split, EVALUATION_BATCH):
-            symbols, scores = model.predict(batch, self.beam(context), examples[0].vocabulary.longest)
+        beam, longest = self.beam(context), examples[0].vocabulary.longest
+
+        def predict(batch: Batch) -> list[list[int]]:
+            symbols, scores = model.predict(batch, beam, longest)
             require_finite(scores)
-            predictions.extend(symbols.tolist())
+            found: list[list[int]] = symbols.tolist()
+            return found
+
+        predictions = context.outputs(split, EVALUATION_BATCH, predict, length=lambda example: len(example.tokens))
         values = torch.zeros(len(examples))
         for index, (example, prediction) in enumerate(zip(examples, predictions, strict=True)):
             predicted = [example.vocabulary.symbol(symbol) for symbol in prediction if symbol >= 0]

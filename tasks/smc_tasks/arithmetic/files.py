@@ -24,15 +24,6 @@ JSON_KEYS = ("ID", "Body", "Question", "Equation", "Answer")
 _WORD = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|[a-z]+(?:'[a-z]+)?|[^\sa-z\d]")
 
 
-def existing(data_dir: Path | None, candidates: Sequence[str]) -> str:
-    """The first of the candidates (paths relative to `data_dir`) that is there, else the first candidate."""
-    if data_dir is not None:
-        for candidate in candidates:
-            if (data_dir / candidate).is_file():
-                return candidate
-    return candidates[0]
-
-
 def read_problems(path: Path, prefix: str) -> list[Problem]:
     """All problems of a CSV or JSON file, gzipped or not, in order.
 

@@ -235,7 +235,7 @@ class WordProblems(GtsTask):
         return params.settings(self.model, self._paper_batch)
 
     def _files(self, context: TaskContext) -> tuple[str, str]:
-        from smc_tasks.arithmetic.files import existing
+        from smc_tasks._sources import existing
 
         folder = f"arithmetic/{self._folder}"
         if isinstance(context.params, FoldedParams):

@@ -55,7 +55,7 @@ default = True
 
 @hookimpl
 def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
-    from smc_tasks.commonsense.data import questions, tokenise, vocabulary
+    from smc_tasks.commonsense.mini_data import questions, tokenise, vocabulary
 
     words = vocabulary(context.params)
     return {split: tokenise(records, words) for split, records in questions(context.params).items()}
@@ -65,7 +65,7 @@ def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
 def prepare_model(context: TaskContext) -> torch.nn.Module:
     from transformers import RobertaConfig, RobertaForMultipleChoice
 
-    from smc_tasks.commonsense.data import vocabulary
+    from smc_tasks.commonsense.mini_data import vocabulary
 
     params: CommonsenseMiniParams = context.params
     tokens = context.data["train"][0].input_ids.shape[-1]

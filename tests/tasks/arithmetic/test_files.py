@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from smc_tasks.arithmetic.expressions import value_of
-from smc_tasks.arithmetic.files import convert, existing, read_problems
+from smc_tasks.arithmetic.files import convert, read_problems
 
 from smc_harness.errors import UsageError
 
@@ -110,10 +110,3 @@ def test_a_json_equation_that_is_none_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps([{**RECORD, "Equation": "( 2.0 +"}]))
     with pytest.raises(UsageError, match="problem 1: not an expression"):
         read_problems(path, "p")
-
-
-def test_the_first_existing_candidate_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "b.csv").write_text("")
-    assert existing(tmp_path, ["a.csv", "b.csv"]) == "b.csv"
-    assert existing(tmp_path, ["a.csv", "c.csv"]) == "a.csv"
-    assert existing(None, ["a.csv", "b.csv"]) == "a.csv"

@@ -32,7 +32,7 @@ TINY = {"hidden": 4, "embedding": 4, "batch": 2, "epochs": 3, "beam": 2}
 
 def context_of(data_dir: Path | None, params: WordProblemParams, seed: int = 0) -> Any:
     context = SimpleNamespace(data_dir=data_dir, params=params, seed=seed, retraining=False, data=None, pretrained=None)
-    context.batches = lambda split, _: iter([mawps_gts.collate(list(context.data[split]))])
+    context.outputs = lambda split, _, function, length: function(mawps_gts.collate(list(context.data[split])))
     return context
 
 

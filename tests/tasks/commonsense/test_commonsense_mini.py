@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from smc_tasks.commonsense.data import LABELS, invent_world, questions, vocabulary
 from smc_tasks.commonsense.mini import CommonsenseMiniParams
+from smc_tasks.commonsense.mini_data import LABELS, invent_world, questions, vocabulary
 
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.errors import UsageError

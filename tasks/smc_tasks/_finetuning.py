@@ -1,0 +1,77 @@
+"""What the tasks that fine-tune a pretrained transformer share: parameters, recipe, scope presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from smc_harness.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from smc_harness import Pretrained, Recipe, TaskContext
+
+COMMITS = {
+    "FacebookAI/roberta-base": "e2da8e2f811d1448a5b465c236feacd80ffbac7b",
+    "FacebookAI/roberta-large": "722cf37b1afa9454edce342e7895e588b6ff1d59",
+}
+"""Commits of the checkpoints that SMC-Bench used; another one is named with its `revision`."""
+
+
+@dataclass(frozen=True)
+class FinetuningParams:
+    """Parameters of every task that fine-tunes.
+
+    model: hub id of the checkpoint, or its folder's name under --model-dir; revision: its commit on the hub.
+    steps: optimiser steps of a training, before and after pruning. batch_size: examples a step; micro_batch: of those,
+    how many at once (fewer need less memory). learning_rate: the peak; warmup: steps up to it. evaluation_batch:
+    examples scored at once.
+    """
+
+    model: str
+    revision: str | None = None
+    steps: int = 3000
+    batch_size: int = 16
+    micro_batch: int | None = None
+    learning_rate: float = 1e-5
+    warmup: int = 150
+    evaluation_batch: int = 64
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not value > 0 and field.name != "warmup":
+                raise UsageError(f"{field.name}={value}: expected a number above 0")
+        if not 0 <= self.warmup <= self.steps:
+            raise UsageError(f"warmup={self.warmup}: expected 0 to steps={self.steps}")
+
+    @property
+    def checkpoint(self) -> Pretrained:
+        from smc_harness import Pretrained
+
+        return Pretrained(self.model, self.revision or COMMITS.get(self.model))
+
+
+def finetuning_recipe(context: TaskContext, decay: bool = True) -> Recipe:
+    """AdamW as in fairseq's recipes for RoBERTa: betas (0.9, 0.98), eps 1e-6, weight decay 0.01, no clipping.
+
+    decay: whether the rate falls linearly to zero after the warm-up, or stays.
+    """
+    from smc_harness import LinearWarmup, Recipe
+
+    params: FinetuningParams = context.params
+    learning_rate = params.learning_rate
+
+    def optimizer(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        import torch
+
+        return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)
+
+    return Recipe(
+        steps=params.steps,
+        batch_size=params.batch_size,
+        optimizer=optimizer,
+        schedule=LinearWarmup(params.warmup / params.steps, decay=decay),
+        micro_batch=params.micro_batch,
+    )
