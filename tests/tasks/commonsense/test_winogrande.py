@@ -37,7 +37,7 @@ def row(number: int) -> dict[str, str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("winogrande")
     rows = [row(number) for number in range(48)]
-    roberta(folder / "models" / "small", [each["sentence"].replace("_", each["option1"]) for each in rows])
+    roberta(folder / "models" / "small", [each["sentence"].replace("_", each["option1"]) for each in rows], pieces=280)
     data = folder / "data" / "winogrande_1.1"
     data.mkdir(parents=True)
     for name in ("train_xl.jsonl", "dev.jsonl"):
