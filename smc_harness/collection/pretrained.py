@@ -41,10 +41,10 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
 
 def _folder(task: str, models: Path, name: str) -> Path:
     """Where a checkpoint lies under the folder of models: under its whole hub id, or the last part of it."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UsageError(f"{task}: {name!r} leaves --model-dir {models}; a name below it would work")
     tried = list(dict.fromkeys((models / name, models / name.rpartition("/")[2])))
     for folder in tried:
-        if not folder.resolve().is_relative_to(models.resolve()):
-            raise UsageError(f"{task}: {name!r} leaves --model-dir {models}; a name below it would work")
         if (folder / "config.json").is_file():
             if not any(folder.glob("*.safetensors")):
                 raise UsageError(f"{folder}: no *.safetensors; weights in that format would work")

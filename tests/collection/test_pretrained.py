@@ -84,11 +84,19 @@ def test_pickled_weights_are_refused(workshop: Workshop) -> None:
         with_pretrained(TASK, RunOptions(model_dir=str(workshop.folder / "models")), 0)
 
 
-def test_a_name_cannot_leave_the_folder(workshop: Workshop) -> None:
+@pytest.mark.parametrize("name", ["../outside", "/etc", "a/../../outside"])
+def test_a_name_cannot_leave_the_folder(workshop: Workshop, name: str) -> None:
     options = checkpoint(workshop)
     workshop.write("outside/config.json", "{}")
     with pytest.raises(UsageError, match="leaves --model-dir"):
-        with_pretrained(starting_from(Pretrained("../outside")), options, 0)
+        with_pretrained(starting_from(Pretrained(name)), options, 0)
+
+
+def test_a_link_is_followed_as_caches_have_them(workshop: Workshop) -> None:
+    options = checkpoint(workshop, "elsewhere/snapshot")
+    (workshop.folder / "models").mkdir()
+    (workshop.folder / "models" / "small").symlink_to(workshop.folder / "elsewhere" / "snapshot")
+    assert with_pretrained(TASK, options, 0).pretrained == Pretrained(str(workshop.folder / "models" / "small"))
 
 
 def test_something_else_is_refused() -> None:

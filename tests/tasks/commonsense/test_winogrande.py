@@ -98,7 +98,7 @@ def test_predictions_name_the_option(folder: Path) -> None:
     outcomes, value = talk.evaluate(talk.build_model(), "test")
     answers = torch.tensor([int(row(number)["answer"]) - 1 for number in range(48)])
     assert torch.equal((outcomes.predictions == answers).float(), outcomes.values.flatten().float())
-    assert value == float(outcomes.values.mean())
+    assert value == pytest.approx(float(outcomes.values.mean()))
     assert outcomes.groups[:4] == ["PAIR0", "PAIR0", "PAIR1", "PAIR1"]
 
 
