@@ -16,8 +16,8 @@ _SUFFIXES = (".json", ".safetensors", ".txt", ".model")
 """Weights, configuration, tokeniser. Pickled weights are never read."""
 
 
-def with_pretrained(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
-    """The options with the place of the task's checkpoint and the digests of its files.
+def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool = True) -> RunOptions:
+    """The options with the place of the task's checkpoint and, unless told not to, the digests of its files.
 
     Raises UsageError where it is not under --model-dir or its commit is not known.
     """
@@ -35,7 +35,7 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
         files: tuple[tuple[str, str], ...] = ((f"hub:{wanted.name}", wanted.revision),)
         return replace(options, pretrained=wanted, files=(*options.files, *files))
     folder = _folder(task.name, Path(options.model_dir), wanted.name)
-    files = tuple((f"model:{file.name}", file_digest(file)) for file in _files(folder))
+    files = tuple((f"model:{file.name}", file_digest(file)) for file in _files(folder) if digests)
     return replace(options, pretrained=Pretrained(str(folder)), files=(*options.files, *files))
 
 

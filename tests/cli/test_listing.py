@@ -36,6 +36,43 @@ def test_tasks_are_listed_with_metric_and_training(command: Command) -> None:
     assert rows["commonsense-mini"]["default"]
 
 
+def test_tasks_say_whether_data_and_weights_are_here(command: Command, workshop: Workshop) -> None:
+    for name in ("train_rand_split", "dev_rand_split"):
+        workshop.write(f"data/commonsense_qa/{name}.jsonl", "{}")
+    workshop.write("models/roberta-large/config.json", "{}")
+    workshop.write("models/roberta-large/model.safetensors", "")
+    places = ("--data-dir", "data", "--model-dir", "models")
+    here = listed(command("list", "tasks", "--json", *places), "tasks")
+    assert (here["csqa"]["data"], here["csqa"]["weights"]) == ("here", "here")
+    assert here["winogrande"]["data"] == "missing winogrande_1.1/train_xl.jsonl"
+    assert (here["mawps-gts"]["data"], here["mawps-gts"]["weights"]) == (
+        "missing arithmetic/cv_mawps/fold0/train.csv.gz",
+        "from scratch",
+    )
+    away = listed(command("list", "tasks", "--json"), "tasks")
+    assert (away["mawps-gts"]["data"], away["csqa"]["data"]) == ("needs --data-dir", "on the hub")
+    assert (away["commonsense-mini"]["data"], away["commonsense-mini"]["weights"]) == ("built in", "from scratch")
+    missing = listed(command("list", "tasks", "--json", "--model-dir", "data"), "tasks")
+    assert missing["csqa"]["weights"] == "missing FacebookAI/roberta-large"
+
+
+def test_what_the_hub_s_cache_holds_is_said(
+    command: Command, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smc_tasks.commonsense.choices import CSQA_COMMIT
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(workshop.folder / "hub"))
+    workshop.write(f"hub/datasets--tau--commonsense_qa/snapshots/{CSQA_COMMIT}/data.parquet", "")
+    row = listed(command("list", "tasks", "--json"), "tasks")["csqa"]
+    assert (row["data"], row["weights"]) == ("in the hub's cache", "on the hub")
+
+
+def test_tasks_are_a_table_with_published_scores(command: Command) -> None:
+    lines = {line.split()[0]: line for line in command("list", "tasks").out.splitlines()}
+    assert re.search(r"accuracy +77\.3 % +on the hub", lines["csqa"])
+    assert re.search(r"BLEU +- +built in +from scratch", lines["translation-mini"])
+
+
 def test_session_plugins_are_listed_with_our_own_reports(command: Command) -> None:
     assert set(listed(command("list", "plugins", "--json"), "plugins")) >= {"terminal", "json"}
 

@@ -62,7 +62,7 @@ class MultipleChoice:
         """The files of each split, relative to --data-dir."""
         raise NotImplementedError
 
-    def hub(self, split: str) -> list[HubDataset]:
+    def hub_datasets(self, split: str) -> list[HubDataset]:
         """Where the split is on the hub."""
         raise NotImplementedError
 
@@ -99,7 +99,11 @@ class MultipleChoice:
         files = self.files(context)
         return {
             split: read(
-                rows(context, files[split], self.hub(split)), self.parse, f"{context.name} {split}", encode, special
+                rows(context, files[split], self.hub_datasets(split)),
+                self.parse,
+                f"{context.name} {split}",
+                encode,
+                special,
             )
             for split in ("train", "test")
         }
@@ -146,6 +150,7 @@ class CommonsenseQA(MultipleChoice):
     chance = 0.2
     published = 0.773
     dataset = "CommonsenseQA, random split"
+    hub = (f"tau/commonsense_qa@{CSQA_COMMIT}",)
     description = "everyday knowledge, one of five choices (RoBERTa-large on CommonsenseQA)"
     params = CommonsenseQaParams
 
@@ -153,7 +158,7 @@ class CommonsenseQA(MultipleChoice):
         params: CommonsenseQaParams = context.params
         return {"train": named(params.train, context.data_dir), "test": named(params.test, context.data_dir)}
 
-    def hub(self, split: str) -> list[HubDataset]:
+    def hub_datasets(self, split: str) -> list[HubDataset]:
         place = {"train": "train", "test": "validation"}[split]
         return [HubDataset("tau/commonsense_qa", None, CSQA_COMMIT, place)]
 
@@ -167,6 +172,7 @@ class Race(MultipleChoice):
     """English exams about a text; one model, trained on both parts, is scored on each. part: middle or high."""
 
     training = "race"
+    hub = (f"ehovy/race@{RACE_COMMIT}",)
     chance = 0.25
     params = RaceParams
 
@@ -194,7 +200,7 @@ class Race(MultipleChoice):
         test = {"middle": params.middle_test, "high": params.high_test}[self.part]
         return {"train": named(params.train, context.data_dir), "test": named(test, context.data_dir)}
 
-    def hub(self, split: str) -> list[HubDataset]:
+    def hub_datasets(self, split: str) -> list[HubDataset]:
         parts = ("middle", "high") if split == "train" else (self.part,)
         return [HubDataset("ehovy/race", part, RACE_COMMIT, split) for part in parts]
 

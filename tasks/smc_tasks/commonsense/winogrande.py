@@ -44,6 +44,7 @@ class Winogrande:
     prediction = "filler"
     model = "RoBERTa-large as masked language model"
     dataset = "WinoGrande 1.1, xl"
+    hub = (f"allenai/winogrande@{COMMIT}",)
     description = "who is meant, one of two fillers (RoBERTa-large on WinoGrande)"
     params = WinograndeParams
     default = False

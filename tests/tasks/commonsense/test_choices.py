@@ -195,13 +195,17 @@ def test_without_data_dir_the_rows_come_from_the_hub_at_its_commit(monkeypatch: 
         return [HUB_ROW]
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
-    found = [list(dataset.rows()) for split in ("train", "test") for dataset in choices.csqa.hub(split)]
+    found = [list(dataset.rows()) for split in ("train", "test") for dataset in choices.csqa.hub_datasets(split)]
     assert found == [[HUB_ROW], [HUB_ROW]]
     assert asked == [
         ("tau/commonsense_qa", None, "train", choices.CSQA_COMMIT),
         ("tau/commonsense_qa", None, "validation", choices.CSQA_COMMIT),
     ]
-    parts = [(dataset.config, dataset.split) for split in ("train", "test") for dataset in choices.race_high.hub(split)]
+    parts = [
+        (dataset.config, dataset.split)
+        for split in ("train", "test")
+        for dataset in choices.race_high.hub_datasets(split)
+    ]
     assert parts == [("middle", "train"), ("high", "train"), ("high", "test")]
 
 
@@ -211,7 +215,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
     with pytest.raises(UsageError, match=r"^tau/commonsense_qa at 94630fe is neither .*--data-dir DIR .*\(no route\)$"):
-        list(choices.csqa.hub("train")[0].rows())
+        list(choices.csqa.hub_datasets("train")[0].rows())
 
 
 def test_both_race_tasks_share_one_training(tmp_path: Path) -> None:
