@@ -16,10 +16,10 @@ Beside hooks, a plugin declares attributes. All: `name`; `description` (one line
 the harness cannot see changes); `params` (a frozen dataclass, set by --set); `default` (False: runs only when named).
 A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `published`,
 `training` (tasks with one training id share one trained model), `head` (globs over the parameter names of its output
-layers) and `prediction` (what it calls what it predicts: `class`), the last two for the diagnosis; `folds` (a number,
-or a function of the parameters), where its data are so many folds and seed k sees fold k mod `folds`: verdicts are
-then taken on the outcomes of all folds together; `model` and `dataset`, in words, and `hub` ("id@commit" of datasets
-that come from the hub without --data-dir), for `smc-harness list tasks`.
+layers) and `prediction` (what it calls what it predicts: `class`), the last two for the diagnosis; `folds`, where its
+data are so many folds and seed k sees fold k mod `folds`: verdicts are then taken on the outcomes of all folds together
+(`chance`, `floor` and `folds` may be functions of the parameters); `model` and `dataset`, in words, and `hub`
+("id@commit" of datasets that come from the hub without --data-dir), for `smc-harness list tasks`.
 A pruner: `phase` (before, during, after or iterative); `levels` (the only ones it exists at); `prunes` (`linear` where
 it can prune nothing else); `allocation` and `pattern`, where it wants others than `global` and `none`; `nested` (True:
 from the same weights, a higher level keeps a part of what a lower one keeps); `score`, `cost` and `paper`, in words.

@@ -22,6 +22,9 @@ from smc_harness.store.identity import digest, package_root, source_digest
 _AXES = {"allocation": "global", "pattern": "none"}
 """What every pruner can be told beside its own parameters, and what holds where nothing is said."""
 
+_OF_PARAMETERS = ("chance", "floor", "folds")
+"""What a task may declare as a function of its parameters."""
+
 
 @dataclass(frozen=True)
 class Locator:
@@ -63,7 +66,9 @@ class Plugin:
     file: Path | None = None
 
     def declared(self, attribute: str, default: Any = None) -> Any:
-        return getattr(self.hooks, attribute, default)
+        """An attribute of the plugin; of those that may be functions of its parameters, what they give."""
+        value = getattr(self.hooks, attribute, default)
+        return value(self.params) if attribute in _OF_PARAMETERS and callable(value) else value
 
     @property
     def phase(self) -> str:
@@ -77,8 +82,7 @@ class Plugin:
     @property
     def folds(self) -> int:
         """Of how many folds a task's data consist, one a seed; 1 where every seed sees the same data."""
-        folds = self.declared("folds", 1)
-        return int(folds(self.params) if callable(folds) else folds)
+        return int(self.declared("folds", 1))
 
     @property
     def default(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +25,15 @@ class FinetuningParams:
     """Parameters of every task that fine-tunes.
 
     model: hub id of the checkpoint, or its folder's name under --model-dir; revision: its commit on the hub.
-    steps: optimiser steps of a training, before and after pruning. batch_size: examples a step; micro_batch: of those,
-    how many at once (fewer need less memory). learning_rate: the peak; warmup: steps up to it. evaluation_batch:
-    examples scored at once.
+    steps: optimiser steps of a training, before and after pruning; where there are none, epochs counts.
+    batch_size: examples a step; micro_batch: of those, how many at once (fewer need less memory). learning_rate: the
+    peak; warmup: steps up to it. evaluation_batch: examples scored at once.
     """
 
     model: str
     revision: str | None = None
-    steps: int = 3000
+    steps: int | None = None
+    epochs: int = 3
     batch_size: int = 16
     micro_batch: int | None = None
     learning_rate: float = 1e-5
@@ -43,8 +45,12 @@ class FinetuningParams:
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not value > 0 and field.name != "warmup":
                 raise UsageError(f"{field.name}={value}: expected a number above 0")
-        if not 0 <= self.warmup <= self.steps:
-            raise UsageError(f"warmup={self.warmup}: expected 0 to steps={self.steps}")
+        if self.warmup < 0:
+            raise UsageError(f"warmup={self.warmup}: expected 0 or more")
+
+    def total_steps(self, examples: int) -> int:
+        """Optimiser steps of a training on so many examples."""
+        return self.steps if self.steps is not None else self.epochs * math.ceil(examples / self.batch_size)
 
     @property
     def checkpoint(self) -> Pretrained:
@@ -68,10 +74,11 @@ def finetuning_recipe(context: TaskContext, decay: bool = True) -> Recipe:
 
         return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)
 
+    steps = params.total_steps(len(context.data["train"]))
     return Recipe(
-        steps=params.steps,
+        steps=steps,
         batch_size=params.batch_size,
         optimizer=optimizer,
-        schedule=LinearWarmup(params.warmup / params.steps, decay=decay),
+        schedule=LinearWarmup(min(1.0, params.warmup / steps), decay=decay),
         micro_batch=params.micro_batch,
     )

@@ -26,6 +26,7 @@ class CommonsenseQaParams(FinetuningParams):
     """Also: train, test: files under --data-dir, several separated by commas, plain or gzipped."""
 
     model: str = "FacebookAI/roberta-large"
+    steps: int | None = 3000
     train: str = "commonsense_qa/train_rand_split.jsonl"
     test: str = "commonsense_qa/dev_rand_split.jsonl"
 
@@ -34,11 +35,10 @@ class CommonsenseQaParams(FinetuningParams):
 class RaceParams(FinetuningParams):
     """Also: train and the two test sets, files under --data-dir, several separated by commas, plain or gzipped.
 
-    steps: three epochs of the 87 866 training questions. After the warm-up the rate stays.
+    After the warm-up the rate stays.
     """
 
     model: str = "FacebookAI/roberta-large"
-    steps: int = 16_476
     warmup: int = 500
     evaluation_batch: int = 16
     train: str = "race/middle_train.jsonl,race/high_train.jsonl"

@@ -25,7 +25,7 @@ class WinograndeParams(FinetuningParams):
     """Also: train, test: files under --data-dir, several separated by commas, plain or gzipped."""
 
     model: str = "FacebookAI/roberta-large"
-    steps: int = 23_750
+    steps: int | None = 23_750
     batch_size: int = 32
     warmup: int = 2_375
     train: str = "winogrande_1.1/train_xl.jsonl"

@@ -60,7 +60,7 @@ default = True
 
 @hookimpl
 def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
-    from smc_tasks.protein.data import sequences, tokenise
+    from smc_tasks.protein.mini_data import sequences, tokenise
 
     return {split: tokenise(split, records) for split, records in sequences(context.params).items()}
 
@@ -69,7 +69,7 @@ def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
 def prepare_model(context: TaskContext) -> torch.nn.Module:
     from transformers import EsmConfig, EsmForSequenceClassification
 
-    from smc_tasks.protein.data import VOCABULARY
+    from smc_tasks.protein.mini_data import VOCABULARY
 
     params: ProteinMiniParams = context.params
     config = EsmConfig(

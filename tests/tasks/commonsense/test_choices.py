@@ -230,11 +230,12 @@ def test_both_race_tasks_share_one_training(tmp_path: Path) -> None:
 
 
 def test_the_recipes_are_the_published_ones() -> None:
-    context = SimpleNamespace(params=choices.CommonsenseQaParams())
+    context = SimpleNamespace(params=choices.CommonsenseQaParams(), data={"train": range(9741)})
     recipe = choices.csqa.recipe(context)
     assert (recipe.steps, recipe.batch_size, recipe.clip) == (3000, 16, None)
     assert [recipe.schedule(step, 3000) for step in (0, 149, 150, 1575)] == pytest.approx([1 / 150, 1, 1, 0.5])
-    race_recipe = choices.race_high.recipe(SimpleNamespace(params=choices.RaceParams()))
+    race_recipe = choices.race_high.recipe(SimpleNamespace(params=choices.RaceParams(), data={"train": range(87_866)}))
+    assert race_recipe.steps == 3 * 5492
     assert [race_recipe.schedule(step, 16_476) for step in (499, 16_000)] == [1.0, 1.0]
     (group,) = recipe.optimizer([{"params": [torch.nn.Parameter(torch.ones(1))]}]).param_groups
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (1e-5, (0.9, 0.98), 1e-6, 0.01)

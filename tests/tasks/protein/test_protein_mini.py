@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from smc_tasks.protein.data import AMINO_ACIDS, VOCABULARY, classes_in, motifs_by_class, sequences
 from smc_tasks.protein.mini import ProteinMiniParams
+from smc_tasks.protein.mini_data import AMINO_ACIDS, VOCABULARY, classes_in, motifs_by_class, sequences
 
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.errors import UsageError

@@ -1,0 +1,69 @@
+"""ESM with the two-layer head of SMC-Bench, which is trained here, unlike there. Imports torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from smc_tasks.protein.records import EOS, PAD, Protein
+
+HEAD_WIDTH = 512
+
+
+class ProteinClassifier(nn.Module):
+    """Mean of the encoder's last states -> linear -> normalisation, ReLU -> linear.
+
+    The mean is over residues and the end token, as in the original (token id 2 and above).
+    """
+
+    def __init__(self, encoder: Any, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        width = int(encoder.config.hidden_size)
+        self.head = nn.Sequential(
+            nn.Linear(width, HEAD_WIDTH), nn.LayerNorm(HEAD_WIDTH), nn.ReLU(), nn.Linear(HEAD_WIDTH, classes)
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Token ids [proteins, tokens], padded on the right -> logits [proteins, classes]."""
+        states = self.encoder(input_ids=tokens, attention_mask=(tokens != PAD).long()).last_hidden_state
+        counted = (tokens >= EOS).unsqueeze(-1).to(states.dtype)
+        logits: Tensor = self.head((states * counted).sum(1) / counted.sum(1))
+        return logits
+
+
+def collate(proteins: Sequence[Protein]) -> dict[str, Tensor]:
+    """Tokens [proteins, longest] and labels [proteins]."""
+    rows = [torch.tensor(protein.tokens) for protein in proteins]
+    return {
+        "tokens": pad_sequence(rows, batch_first=True, padding_value=PAD),
+        "labels": torch.tensor([protein.label for protein in proteins]),
+    }
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """The factor of torch's OneCycleLR (cosine, 30 % rising) that is stepped once per epoch, as in the original.
+
+    per_epoch: optimiser steps. epochs: in all. With four epochs the rate is 0.04, 0.81, 0.28 and 0.000004 of its peak.
+    """
+
+    per_epoch: int
+    epochs: int
+
+    def __call__(self, step: int, total: int) -> float:
+        epoch = min(step // self.per_epoch, self.epochs - 1)
+        rise, last = 0.3 * self.epochs - 1, self.epochs - 1
+        if epoch <= rise:
+            return _cosine(1 / 25, 1.0, epoch / rise if rise > 0 else 1.0)
+        return _cosine(1.0, 1 / 25e4, (epoch - rise) / (last - rise))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
