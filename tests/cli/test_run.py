@@ -24,8 +24,8 @@ ONE_ID = "commonsense-mini::snip[0.5,seed0]"
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--tasks", "csqaa"], "no task 'csqaa'; smc-harness list tasks shows what there is\n"),
-        (["--tasks", "csqaa,comonsense-mini"], "no task 'csqaa'"),
+        (["--tasks", "xyzzy"], "no task 'xyzzy'; smc-harness list tasks shows what there is\n"),
+        (["--tasks", "xyzzy,comonsense-mini"], "no task 'xyzzy'"),
         (["--tasks", "comonsense-mini"], "no task 'comonsense-mini'; did you mean 'commonsense-mini'?"),
         (["--pruners", "snap"], "no pruner 'snap'; did you mean 'snip'?"),
         (["--pruners", "x*y"], "no pruner 'x*y'"),
