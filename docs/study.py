@@ -165,7 +165,7 @@ def draw() -> None:
                 points = sorted(found.get(name, {}).items())
                 axis.plot([x for x, _ in points], [100 * y for _, y in points], "o-", color=colours[name],
                           markersize=3.5, linewidth=1.3, label=name)  # fmt: skip
-            axis.set(title=title, xlabel="level", ylabel="accuracy, %", xlim=(0.15, 0.92), ylim=(0, None))
+            axis.set(title=title, xlabel="level", ylabel="accuracy, %", xlim=(0.15, 0.92))
             axis.grid(alpha=0.3)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right", frameon=False, fontsize=9)
