@@ -27,18 +27,27 @@ def pretrained_esm(context: TaskContext) -> Any:
 
 
 def scratch_esm(params: ProteinParams) -> Any:
-    """An ESM with rotary positions and without dropout, of the sizes that the parameters say."""
-    from transformers import EsmConfig, EsmModel
+    """An ESM of the sizes that the parameters say."""
+    from transformers import EsmModel
 
-    config = EsmConfig(
-        vocab_size=len(ALPHABET),
+    sizes = (params.hidden, params.layers, params.heads, params.feed_forward)
+    config = small_config(*sizes, tokens=len(ALPHABET), longest=params.longest + 2)
+    return _without_contacts(EsmModel(config, add_pooling_layer=False))
+
+
+def small_config(hidden: int, layers: int, heads: int, feed_forward: int, *, tokens: int, longest: int) -> Any:
+    """An ESM with rotary positions and without dropout. tokens: of the alphabet; longest: tokens of an input."""
+    from transformers import EsmConfig
+
+    return EsmConfig(
+        vocab_size=tokens,
         pad_token_id=PAD,
-        mask_token_id=len(ALPHABET) - 1,
-        hidden_size=params.hidden,
-        num_hidden_layers=params.layers,
-        num_attention_heads=params.heads,
-        intermediate_size=params.feed_forward,
-        max_position_embeddings=params.longest + 4,
+        mask_token_id=None,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=feed_forward,
+        max_position_embeddings=longest + 2,  # ESM counts positions from the padding id + 1
         position_embedding_type="rotary",
         emb_layer_norm_before=False,
         token_dropout=False,
@@ -46,7 +55,6 @@ def scratch_esm(params: ProteinParams) -> Any:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    return _without_contacts(EsmModel(config, add_pooling_layer=False))
 
 
 def _without_contacts(model: Any) -> Any:

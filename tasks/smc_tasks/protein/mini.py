@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from smc_harness import hookimpl
 from smc_harness.errors import UsageError
-from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe, scope_presets
+from smc_tasks._minis import MiniParams, mini_recipe, scope_presets
 
 if TYPE_CHECKING:
     import torch
@@ -67,27 +67,14 @@ def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
 
 @hookimpl
 def prepare_model(context: TaskContext) -> torch.nn.Module:
-    from transformers import EsmConfig, EsmForSequenceClassification
+    from transformers import EsmForSequenceClassification
 
+    from smc_tasks.protein.encoders import small_config
     from smc_tasks.protein.mini_data import VOCABULARY
 
     params: ProteinMiniParams = context.params
-    config = EsmConfig(
-        vocab_size=len(VOCABULARY),
-        pad_token_id=1,
-        mask_token_id=None,
-        hidden_size=params.hidden_size,
-        num_hidden_layers=params.layers,
-        num_attention_heads=params.heads,
-        intermediate_size=params.feed_forward,
-        max_position_embeddings=params.length + 4,
-        position_embedding_type="rotary",
-        emb_layer_norm_before=False,
-        token_dropout=False,
-        initializer_range=INITIAL_STD,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
+    sizes = (params.hidden_size, params.layers, params.heads, params.feed_forward)
+    config = small_config(*sizes, tokens=len(VOCABULARY), longest=params.length + 2)
     config.num_labels = params.classes
     return EsmForSequenceClassification(config)
 
