@@ -104,7 +104,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(walk: Make, task: ModuleType
     task.losses, task.limit = 0, None
     resumed = walk(pruner, levels, "killed")
     assert same(whole, result(resumed, level))
-    scoring = losses - STEPS * round(losses // STEPS)
+    scoring = losses % STEPS
     assert task.losses <= STEPS // 4 + EPOCH + 2 + scoring
 
 

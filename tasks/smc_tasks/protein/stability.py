@@ -56,6 +56,13 @@ class ProteinParams(FinetuningParams):
             raise UsageError(f"hidden={self.hidden}: expected a multiple of heads={self.heads}")
 
 
+@dataclass(frozen=True)
+class MeltomeParams(ProteinParams):
+    """The original's batches are smaller on this set."""
+
+    batch_size: int = 2
+
+
 class Stability:
     """Hooks of a task on one of the paper's sets. folder: of its files under --data-dir."""
 
@@ -65,10 +72,15 @@ class Stability:
     model = "ESM-1b with a two-layer head"
     head = ("head.*",)
     default = False
-    params = ProteinParams
 
     def __init__(
-        self, name: str, dataset: str, folder: str, classes: int, published: float, batch_size: int = 3
+        self,
+        name: str,
+        dataset: str,
+        folder: str,
+        classes: int,
+        published: float,
+        params: type[ProteinParams] = ProteinParams,
     ) -> None:
         self.name = self.training = name
         self.dataset = dataset
@@ -76,7 +88,7 @@ class Stability:
         self.published = published
         self.description = f"heat stability of proteins, {classes} classes (ESM-1b on {dataset})"
         self._folder = folder
-        self._batch_size = batch_size
+        self.params = params
 
     def chance(self, params: ProteinParams) -> float:
         """Of classes drawn evenly."""
@@ -140,9 +152,9 @@ class Stability:
         from smc_tasks.protein.classifier import OneCycle
 
         params: ProteinParams = context.params
-        batch_size = self._batch(params)
-        per_epoch = math.ceil(len(context.data["train"]) / batch_size)
-        steps = params.steps if params.steps is not None else params.epochs * per_epoch
+        examples = len(context.data["train"])
+        per_epoch = math.ceil(examples / params.batch_size)
+        steps = params.total_steps(examples)
 
         def groups(model: torch.nn.Module) -> list[dict[str, Any]]:
             parts: tuple[list[Any], list[Any]] = ([], [])
@@ -160,7 +172,7 @@ class Stability:
 
         return Recipe(
             steps=steps,
-            batch_size=batch_size,
+            batch_size=params.batch_size,
             optimizer=optimizer,
             parameter_groups=groups,
             schedule=OneCycle(per_epoch, max(1, math.ceil(steps / per_epoch))),
@@ -203,14 +215,9 @@ class Stability:
         params: ProteinParams = context.params
         return params.classes or self.classes
 
-    def _batch(self, params: ProteinParams) -> int:
-        """The data set's own, where nothing else was set."""
-        default = ProteinParams.batch_size
-        return self._batch_size if params.batch_size == default else params.batch_size
-
 
 hp_s = Stability("hp-s-esm1b", "HotProtein HP-S", "hotprotein/hp-s", 5, 0.695)
 hp_s2c2 = Stability("hp-s2c2-esm1b", "HotProtein HP-S2C2", "hotprotein/hp-s2c2", 2, 0.9468)
-meltome = Stability("meltome-esm1b", "Meltome Atlas", "meltome", 3, 0.503, batch_size=2)
+meltome = Stability("meltome-esm1b", "Meltome Atlas", "meltome", 3, 0.503, MeltomeParams)
 
 plugins = (hp_s, hp_s2c2, meltome)

@@ -125,13 +125,10 @@ def test_it_trains_prunes_and_evaluates(command: Command, folder: Path) -> None:
     assert [cell["realised"] for cell in report["cells"]] == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 8, 10])
+@pytest.mark.parametrize("epochs", [2, 3, 4, 8, 10])
 def test_the_schedule_is_torch_s_one_cycle_stepped_once_an_epoch(epochs: int) -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     adam = torch.optim.AdamW([weight], lr=1.0)
-    if epochs == 1:
-        assert OneCycle(5, 1)(0, 5) > 0
-        return
     reference = torch.optim.lr_scheduler.OneCycleLR(adam, max_lr=1.0, total_steps=epochs)
     for epoch in range(epochs):
         expected = adam.param_groups[0]["lr"]
@@ -183,7 +180,8 @@ def test_a_checkpoint_with_another_alphabet_is_refused(folder: Path) -> None:
 
 def test_the_recipes_are_the_published_ones() -> None:
     context = SimpleNamespace(params=ProteinParams(), data={"train": range(30)})
-    recipe, other = hp_s.recipe(context), meltome.recipe(context)
+    recipe = hp_s.recipe(context)
+    other = meltome.recipe(SimpleNamespace(params=meltome.params(), data=context.data))
     assert (recipe.steps, recipe.batch_size, other.steps, other.batch_size) == (40, 3, 60, 2)
     assert recipe.selection is not None
     assert (recipe.selection.split, recipe.selection.every) == ("valid", 10)
