@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -47,6 +48,22 @@ def score_classes(model: torch.nn.Module, split: str, context: TaskContext, size
             for batch in context.batches(split, size)
         ]
     ).cpu()
+    return right_or_wrong(examples, predicted)
+
+
+class Labelled(Protocol):
+    """What has an id, a group and a right class."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def label(self) -> int: ...
+
+
+def right_or_wrong(examples: Sequence[Labelled], predicted: torch.Tensor) -> Outcomes:
+    """1.0 for each example whose predicted class, long [n], is the right one, else 0.0."""
     labels = torch.tensor([example.label for example in examples])
     return Outcomes(
         values=(predicted == labels).float(),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from smc_harness import Outcomes
+from smc_tasks._classification import right_or_wrong
 from smc_tasks._minis import require_finite
 from smc_tasks._pretrained import load
 from smc_tasks.commonsense.questions import Question
@@ -75,13 +76,7 @@ def evaluate(model: nn.Module, split: str, context: TaskContext) -> Outcomes:
             split, context.params.evaluation_batch, lambda batch: scores(model, batch).argmax(-1).cpu(), longest
         )
     )
-    labels = torch.tensor([question.label for question in questions])
-    return Outcomes(
-        values=(predicted == labels).float(),
-        ids=[question.id for question in questions],
-        groups=[question.group for question in questions],
-        predictions=predicted,
-    )
+    return right_or_wrong(questions, predicted)
 
 
 def longest(question: Question) -> int:
