@@ -21,42 +21,49 @@ COMMITS = {
 
 
 @dataclass(frozen=True)
-class FinetuningParams:
-    """Parameters of every task that fine-tunes.
+class PretrainedParams:
+    """Parameters of every task that starts from a checkpoint.
 
     model: hub id of the checkpoint, or its folder's name under --model-dir; revision: its commit on the hub.
-    steps: optimiser steps of a training, before and after pruning; where there are none, epochs counts.
-    batch_size: examples a step; micro_batch: of those, how many at once (fewer need less memory). learning_rate: the
-    peak; warmup: steps up to it. evaluation_batch: examples scored at once.
+    steps: optimiser steps of a training, before and after pruning. micro_batch: of the examples of a step, how many at
+    once (fewer need less memory). learning_rate: the peak; warmup: steps up to it. evaluation_batch: examples scored at
+    once.
     """
 
     model: str
     revision: str | None = None
     steps: int | None = None
-    epochs: int = 3
-    batch_size: int = 16
     micro_batch: int | None = None
     learning_rate: float = 1e-5
     warmup: int = 150
     evaluation_batch: int = 64
 
+    may_be_zero = ("warmup",)
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and not value > 0 and field.name != "warmup":
-                raise UsageError(f"{field.name}={value}: expected a number above 0")
-        if self.warmup < 0:
-            raise UsageError(f"warmup={self.warmup}: expected 0 or more")
-
-    def total_steps(self, examples: int) -> int:
-        """Optimiser steps of a training on so many examples."""
-        return self.steps if self.steps is not None else self.epochs * math.ceil(examples / self.batch_size)
+            if isinstance(value, int | float) and not value > 0 and (value < 0 or field.name not in self.may_be_zero):
+                least = "0 or more" if field.name in self.may_be_zero else "a number above 0"
+                raise UsageError(f"{field.name}={value}: expected {least}")
 
     @property
     def checkpoint(self) -> Pretrained:
         from smc_harness import Pretrained
 
         return Pretrained(self.model, self.revision or COMMITS.get(self.model))
+
+
+@dataclass(frozen=True)
+class FinetuningParams(PretrainedParams):
+    """Also: epochs: of a training, where there are no steps. batch_size: examples a step."""
+
+    epochs: int = 3
+    batch_size: int = 16
+
+    def total_steps(self, examples: int) -> int:
+        """Optimiser steps of a training on so many examples."""
+        return self.steps if self.steps is not None else self.epochs * math.ceil(examples / self.batch_size)
 
 
 def finetuning_recipe(context: TaskContext, decay: bool = True) -> Recipe:

@@ -8,15 +8,17 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 
 ORDERS = 4
+WORDS = "13a"
+"""The tokenisation of sacrebleu that WMT uses."""
 
 
-def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) -> torch.Tensor:
+def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], words: str = WORDS) -> torch.Tensor:
     """float64 [n, 10]: matched n-grams (1 to 4), n-grams of the hypothesis (1 to 4), its length, the reference's.
 
-    Lengths are in tokens of sacrebleu's default tokenisation. The counts do not depend on `effective_order`, which
-    is set because sacrebleu warns about sentence scores without it.
+    words: how texts are cut into the words that are counted, a tokenisation of sacrebleu. The counts do not depend on
+    `effective_order`, which is set because sacrebleu warns about sentence scores without it.
     """
-    scorer = BLEU(effective_order=True)
+    scorer = BLEU(effective_order=True, tokenize=words)
     rows = []
     for hypothesis, reference in zip(hypotheses, references, strict=True):
         score = scorer.sentence_score(hypothesis, [reference])
@@ -35,3 +37,17 @@ def corpus_bleu(statistics: torch.Tensor) -> float:
         smooth_method="exp",
     )
     return float(score.score)
+
+
+def mean_bleu(statistics: torch.Tensor) -> float:
+    """The mean of the BLEU of each direction, whose number is the last column of [n, 11]."""
+    numbers = statistics[:, -1]
+    scores = [corpus_bleu(statistics[numbers == number, :-1]) for number in numbers.unique()]
+    return sum(scores) / len(scores)
+
+
+def signature(words: str = WORDS) -> str:
+    """What sacrebleu says of a score of one reference a sentence, so that others can compute the same."""
+    scorer = BLEU(tokenize=words)
+    scorer.corpus_score([""], [[""]])
+    return str(scorer.get_signature())

@@ -12,28 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from smc_tasks._words import Vocabulary, invented_words
+from smc_tasks.translation.examples import Example
 
 if TYPE_CHECKING:
     from smc_tasks.translation.mini import TranslationMiniParams
 
 LANGUAGES = ("qaa", "qab")  # ISO 639 keeps these codes free for private use
 SPECIALS = ("<s>", "<pad>", "</s>", *(f"{language}_XX" for language in LANGUAGES))  # ids 0 to 2 as in mBART
-PAD, END = 1, 2
-
-
-class Example(NamedTuple):
-    """One sentence in one direction.
-
-    id: stable across runs. group: the sentence, shared by its two directions.
-    source: long tensor, `words </s> source-language`. target: long tensor, `target-language words </s>`.
-    reference: the translation as text.
-    """
-
-    id: str
-    group: str
-    source: torch.Tensor
-    target: torch.Tensor
-    reference: str
 
 
 class Dictionary(NamedTuple):
@@ -109,6 +94,7 @@ def tokenise(split: str, records: list[dict[str, dict[str, str]]], words: Vocabu
                     source=torch.tensor(words.encode([*texts[source].split(), "</s>", f"{source}_XX"])),
                     target=torch.tensor(words.encode([f"{target}_XX", *texts[target].split(), "</s>"])),
                     reference=texts[target],
+                    direction=f"{source}-{target}",
                 )
             )
     return examples

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from smc_harness import hookimpl
 from smc_harness.errors import UsageError
-from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe, scope_presets
+from smc_tasks._minis import MiniParams, mini_recipe
 
 if TYPE_CHECKING:
     import torch
@@ -66,39 +66,26 @@ def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]]:
 
 @hookimpl
 def prepare_model(context: TaskContext) -> torch.nn.Module:
-    from transformers import MBartConfig, MBartForConditionalGeneration
-
-    from smc_tasks.translation.data import END, PAD, vocabulary
+    from smc_tasks.translation.data import vocabulary
+    from smc_tasks.translation.mbart import small
 
     params: TranslationMiniParams = context.params
-    config = MBartConfig(
-        vocab_size=len(vocabulary(params)),
-        d_model=params.hidden_size,
-        encoder_layers=params.layers,
-        decoder_layers=params.layers,
-        encoder_attention_heads=params.heads,
-        decoder_attention_heads=params.heads,
-        encoder_ffn_dim=params.feed_forward,
-        decoder_ffn_dim=params.feed_forward,
-        max_position_embeddings=LONGEST,
-        init_std=INITIAL_STD,
-        dropout=0.0,
-        pad_token_id=PAD,
-        bos_token_id=0,
-        eos_token_id=END,
-        forced_eos_token_id=None,
+    model: torch.nn.Module = small(
+        hidden=params.hidden_size,
+        layers=params.layers,
+        heads=params.heads,
+        feed_forward=params.feed_forward,
+        tokens=len(vocabulary(params)),
+        longest=LONGEST,
     )
-    return MBartForConditionalGeneration(config)
+    return model
 
 
 @hookimpl
 def prunable(model: torch.nn.Module) -> Mapping[str, Sequence[str]]:
-    # One tensor is the embedding of encoder and decoder and the output layer; it is listed once, as model.shared.
-    return scope_presets(
-        model,
-        backbone=r"coder\.layers\.",
-        embeddings_and_head=r"\.shared\.|\.embed_tokens\.|\.embed_positions\.|lm_head",
-    )
+    from smc_tasks.translation.mbart import presets
+
+    return presets(model)
 
 
 @hookimpl
@@ -108,14 +95,14 @@ def recipe(context: TaskContext) -> Recipe:
 
 @hookimpl
 def collate(examples: list[Any]) -> dict[str, torch.Tensor]:
-    from smc_tasks.translation.decoding import pad
+    from smc_tasks.translation.examples import pad
 
     return pad(examples)
 
 
 @hookimpl
 def compute_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    from smc_tasks.translation.decoding import sentence_loss
+    from smc_tasks.translation.mbart import sentence_loss
 
     return sentence_loss(model, batch)
 
@@ -124,17 +111,16 @@ def compute_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torc
 def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes:
     """Statistics of BLEU for each greedily decoded sentence, [n, 10]; see `bleu.py`."""
     from smc_harness import Outcomes
-    from smc_tasks.translation.bleu import sentence_statistics
+    from smc_tasks.translation.bleu import sentence_statistics, signature
     from smc_tasks.translation.data import vocabulary
-    from smc_tasks.translation.decoding import decode_greedily
+    from smc_tasks.translation.mbart import decode
 
     words = vocabulary(context.params)
     examples = context.data[split]
     hypotheses = [
-        words.decode(row)
-        for batch in context.batches(split, EVALUATION_BATCH)
-        for row in decode_greedily(model, batch, LONGEST).tolist()
+        words.decode(row) for batch in context.batches(split, EVALUATION_BATCH) for row in decode(model, batch, LONGEST)
     ]
+    context.log("bleu", signature())
     return Outcomes(
         values=sentence_statistics(hypotheses, [example.reference for example in examples]),
         ids=[example.id for example in examples],
