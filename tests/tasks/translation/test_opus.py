@@ -145,7 +145,7 @@ def test_decoding_a_batch_is_decoding_each_alone(talk: Conversation, learner: An
 def test_the_metric_is_the_mean_of_sacrebleus_command_line_over_the_directions(folder: Path, tmp_path: Path) -> None:
     talk = converse(folder, SCRATCH)
     model = trained(talk)
-    outcomes, value = talk.evaluate(model, "test")
+    _, value = talk.evaluate(model, "test")
     examples = talk.data["test"]
     with torch.no_grad():
         decoded = [decode(model, talk.collate([example]), 20, 2)[0] for example in examples]
