@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
 
 PRUNERS = Path(__file__).parent / "reference" / "pruners.md"
+TASKS = Path(__file__).parent / "reference" / "tasks.md"
 
 _COLUMNS = ("name", "phase", "score (higher: keep)", "allocation", "cost a level", "paper", "parameters")
 _HEAD = """\
@@ -26,6 +27,56 @@ its own parameters: `--variant snip-erk=snip,allocation=erk`, `--variant m24=mag
 `--set gmp.pattern=4x4`. An N:M pattern has one level only, which replaces the grid. `--controls` adds two controls of
 every pruner: `NAME~random`, and `NAME~own-ratios` with the pruner's own ratio in every tensor.
 """
+
+_TASK_COLUMNS = ("name", "model", "data set", "metric", "chance", "published, dense")
+_TASK_HEAD = """\
+# Tasks
+
+Generated from the plugins by `python -m docs.generate`. Those in bold run by default. `smc-harness list tasks` says the
+same with what of it is on this machine. The published scores are those of SMC-Bench's figures, for comparison; they
+decide nothing.
+
+- **Data** come from files under `--data-dir`, named by the parameters `train` and `test` (plain or gzipped), or, without
+  `--data-dir`, from the hub at a fixed commit, where the set is there. What is read is part of every content key.
+- **Checkpoints** come from a folder under `--model-dir`, or from the hub at a commit. `--set TASK.model=NAME` takes
+  another one; one that lacks a part the task needs is refused in a line.
+- **Parameters** are set by `--set TASK.PARAMETER=VALUE`.
+"""
+
+
+def tasks() -> str:
+    """The page on tasks."""
+    found = [load(locator) for _, locator in sorted(discover().installed["task"].items())]
+    rows = [_task_row(plugin) for plugin in sorted(found, key=lambda plugin: not plugin.default)]
+    lines = [_TASK_HEAD, _line(_TASK_COLUMNS), _line(["---"] * len(_TASK_COLUMNS)), *map(_line, rows), ""]
+    lines += ["## Parameters", ""]
+    kinds = dict.fromkeys(type(plugin.params) for plugin in found if plugin.params is not None)
+    for kind in kinds:
+        alike = [plugin for plugin in found if type(plugin.params) is kind]
+        lines += [f"### {', '.join(plugin.name for plugin in alike)}", ""]
+        lines += [_prose(text) + "\n" for text in _documents(kind)]
+        lines += [f"Defaults: {_defaults(alike[0].params)}.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _task_row(plugin: Plugin) -> list[str]:
+    name = f"**{plugin.name}**" if plugin.default else plugin.name
+    unit, chance, published = (plugin.declared(key, None) for key in ("unit", "chance", "published"))
+    if callable(chance):
+        chance = chance(plugin.params)
+    model, dataset, metric = (str(plugin.declared(key, "")) for key in ("model", "dataset", "metric"))
+    return [name, model, dataset, metric, _score(chance, unit), _score(published, unit)]
+
+
+def _score(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    return f"{100 * value:.4g} %" if unit == "fraction" else f"{value:g}"
+
+
+def _documents(kind: type) -> list[str]:
+    """What the class and those it extends say of their parameters, the first ones first."""
+    return [inspect.cleandoc(base.__doc__) for base in reversed(kind.__mro__) if is_dataclass(base) and base.__doc__]
 
 
 def pruners() -> str:
@@ -66,5 +117,6 @@ def _prose(text: str) -> str:
 
 if __name__ == "__main__":
     PRUNERS.write_text(pruners(), encoding="utf-8")
+    TASKS.write_text(tasks(), encoding="utf-8")
     study.PAGE.write_text(study.page(), encoding="utf-8")
     study.draw()

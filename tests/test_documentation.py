@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from docs import study
-from docs.generate import PRUNERS, pruners
+from docs.generate import PRUNERS, TASKS, pruners, tasks
 from tests.workshop import ROOT, Ran, Workshop
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -49,6 +49,10 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
 
 def test_the_page_on_pruners_is_what_the_plugins_say() -> None:
     assert PRUNERS.read_text(encoding="utf-8") == pruners(), "python -m docs.generate writes it anew"
+
+
+def test_the_page_on_tasks_is_what_the_plugins_say() -> None:
+    assert TASKS.read_text(encoding="utf-8") == tasks(), "python -m docs.generate writes it anew"
 
 
 def test_the_page_on_the_arithmetic_study_is_what_its_files_say() -> None:

@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_map_only
 
 from smc_harness.errors import PluginError
 
-Function = Callable[..., Any]
+Function = Callable[..., Tensor]
 
 
 def synaptic_flow(
@@ -245,7 +245,7 @@ def _unknown(func: Function, *args: Any, **kwargs: Any) -> NoReturn:
     _refuse(f"the fused {func.__name__}", "linear layers, embeddings, scaled_dot_product_attention and nn.LSTM")
 
 
-RULES: dict[str, Function] = {
+RULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "mish", "tanh", "sigmoid", "softplus"), _elementwise),
     **dict.fromkeys(("mul", "matmul", "bmm"), _product),
     **dict.fromkeys(("erf", "rsqrt"), _constant),

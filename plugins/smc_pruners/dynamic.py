@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from smc_harness import PrunerContext, hookimpl
 from smc_harness.declarations.structure import Block
@@ -92,6 +92,19 @@ class Dynamic:
         return torch.rand(parameter.shape, generator=context.generator, dtype=torch.float64)
 
 
+class First(Protocol):
+    """A pruner that makes the first mask."""
+
+    @property
+    def cost(self) -> str: ...
+    @property
+    def score(self) -> str: ...
+    def compute_scores(self, model: nn.Module, context: PrunerContext) -> Mapping[str, Tensor]: ...
+    def apply_mask(
+        self, scores: Mapping[str, Tensor], level: float, context: PrunerContext
+    ) -> Mapping[str, Tensor] | None: ...
+
+
 @dataclass(frozen=True)
 class RigL(Dynamic, Original):
     """Grows the dead weights, just dropped ones included, whose gradient is largest (Evci et al. 2020, algorithm 1).
@@ -99,7 +112,7 @@ class RigL(Dynamic, Original):
     start: the pruner that makes the first mask.
     """
 
-    start: Original = magnitude
+    start: First = magnitude
     params: Any = RigLParams
     paper = "Evci et al. 2020, arXiv 1911.11134"
     nested = False

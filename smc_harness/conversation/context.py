@@ -105,7 +105,7 @@ class TaskContext(Context):
         self,
         split: str,
         size: int,
-        function: Callable[[Any], Sequence[Any]],
+        function: Callable[[Any], Sequence[Any] | torch.Tensor],
         length: Callable[[Any], int] | None = None,
     ) -> list[Any]:
         """What a function of a batch gives for every example of a split, in order.

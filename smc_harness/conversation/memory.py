@@ -20,7 +20,7 @@ def outputs(
     examples: Sequence[Any],
     size: int,
     collate: Callable[[list[Any]], Any],
-    function: Callable[[Any], Sequence[Any]],
+    function: Callable[[Any], Sequence[Any] | torch.Tensor],
     length: Callable[[Any], int] | None = None,
 ) -> list[Any]:
     """`function` over batches of at most `size` examples; its results, one per example, in the examples' order.

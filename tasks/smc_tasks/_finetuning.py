@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from smc_harness.errors import UsageError
 
@@ -38,7 +38,7 @@ class PretrainedParams:
     warmup: int = 150
     evaluation_batch: int = 64
 
-    may_be_zero = ("warmup",)
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup",)
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -28,7 +28,7 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # what a checkpoint lacks is said below, what it has beside that does not matter
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what a checkpoint lacks is said below, what it has beside that does not matter
     try:
         found = kind.from_pretrained(place.name, revision=place.revision or "main", **arguments)
     except OSError as error:

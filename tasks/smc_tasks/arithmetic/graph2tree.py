@@ -32,7 +32,8 @@ class Convolution(nn.Module):
         """Gathered [B, T, H], the nodes that the graph has gathered already; graph [B, T, T] -> [B, T, width]."""
         states = torch.relu(self.inner(gathered))
         states = functional.dropout(states, self.dropout, self.training) if self.dropout else states
-        return self.outer(graph @ states)
+        found: Tensor = self.outer(graph @ states)
+        return found
 
 
 class GraphTransformer(nn.Module):
@@ -60,7 +61,8 @@ class GraphTransformer(nn.Module):
         states = nodes + self.branch_norm(torch.cat(parts, dim=-1))
         hidden = torch.relu(self.wide(states))
         hidden = functional.dropout(hidden, self.dropout, self.training) if self.dropout else hidden
-        return states + self.norm(self.narrow(hidden))
+        found: Tensor = states + self.norm(self.narrow(hidden))
+        return found
 
 
 class Graph2Tree(GTS):

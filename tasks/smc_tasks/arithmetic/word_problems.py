@@ -213,10 +213,12 @@ class WordProblems(GtsTask):
 
         settings = self._settings(context)
         vocabulary = context.data["train"][0].vocabulary
-        if context.pretrained is not None:
-            words = pretrained_words(context)
-        else:
-            words = ScratchWords(vocabulary.n_words, settings.embedding, settings.dropout)
+        fresh = context.pretrained is None
+        words = (
+            ScratchWords(vocabulary.n_words, settings.embedding, settings.dropout)
+            if fresh
+            else pretrained_words(context)
+        )
         kind = Graph2Tree if self.reads_graphs else GTS
         return kind(words, len(vocabulary.shared), hidden=settings.hidden, dropout=settings.dropout)
 

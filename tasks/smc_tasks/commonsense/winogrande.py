@@ -78,7 +78,7 @@ class Winogrande:
             ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
             return ids
 
-        splits = {}
+        splits: dict[str, list[Sentence]] = {}
         for split, text, place in (("train", params.train, "train"), ("test", params.test, "validation")):
             hub = [HubDataset("allenai/winogrande", "winogrande_xl", COMMIT, place)]
             found = rows(context, named(text, context.data_dir), hub)

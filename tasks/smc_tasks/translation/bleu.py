@@ -42,7 +42,7 @@ def corpus_bleu(statistics: torch.Tensor) -> float:
 def mean_bleu(statistics: torch.Tensor) -> float:
     """The mean of the BLEU of each direction, whose number is the last column of [n, 11]."""
     numbers = statistics[:, -1]
-    scores = [corpus_bleu(statistics[numbers == number, :-1]) for number in numbers.unique()]
+    scores = [corpus_bleu(statistics[numbers == number, :-1]) for number in torch.unique(numbers)]
     return sum(scores) / len(scores)
 
 

@@ -48,12 +48,12 @@ def small(
     return MBartForConditionalGeneration(config)
 
 
-def build(context: TaskContext) -> Any:
+def build(context: TaskContext) -> torch.nn.Module:
     """The task's checkpoint, or a small one from scratch."""
     params: TranslationParams = context.params
     tokens = len(context.data["train"].pieces)  # type: ignore[attr-defined]
     if context.pretrained is None:
-        return small(
+        fresh: torch.nn.Module = small(
             hidden=params.hidden,
             layers=params.layers,
             heads=params.heads,
@@ -62,7 +62,8 @@ def build(context: TaskContext) -> Any:
             longest=params.longest + 2,
             dropout=params.dropout,
         )
-    model = load(MBartForConditionalGeneration, context, dropout=params.dropout)
+        return fresh
+    model: Any = load(MBartForConditionalGeneration, context, dropout=params.dropout)
     if (room := model.config.max_position_embeddings) < params.longest + 2:
         raise UsageError(
             f"{context.name}: longest={params.longest}, but the checkpoint reads {room} tokens; "
@@ -71,8 +72,10 @@ def build(context: TaskContext) -> Any:
     if (known := model.config.vocab_size) < tokens:
         raise UsageError(f"{context.name}: the checkpoint has {known} tokens, its tokeniser {tokens}")
     # how it decodes is said by the task alone
-    model.generation_config = GenerationConfig(bos_token_id=BEGIN, pad_token_id=PAD, eos_token_id=END)
-    return model
+    ends = {"bos_token_id": BEGIN, "pad_token_id": PAD, "eos_token_id": END}
+    model.generation_config = GenerationConfig(**ends)  # type: ignore[no-untyped-call]
+    found: torch.nn.Module = model
+    return found
 
 
 def presets(model: torch.nn.Module) -> Mapping[str, Sequence[str]]:

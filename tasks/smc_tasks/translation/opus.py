@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from smc_harness import hookimpl
 from smc_harness.errors import UsageError
@@ -60,7 +60,7 @@ class TranslationParams(PretrainedParams):
     feed_forward: int = 256
     pieces: int = 8000
 
-    may_be_zero = ("warmup", "label_smoothing", "dropout")
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup", "label_smoothing", "dropout")
 
     def __post_init__(self) -> None:
         super().__post_init__()

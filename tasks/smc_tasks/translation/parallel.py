@@ -97,10 +97,11 @@ def directions(languages: Iterable[str], pivot: str) -> list[tuple[str, str]]:
 def code(language: str) -> str:
     """The shortest ISO 639 code of a language: `de` for de, deu, deu_Latn and de_DE. Raises UsageError."""
     import langcodes
+    from langcodes.tag_parser import LanguageTagError
 
     try:
         return str(langcodes.standardize_tag(language, macro=True)).partition("-")[0]
-    except langcodes.LanguageTagError as error:
+    except LanguageTagError as error:
         raise UsageError(f"{language!r} is no language; a code of ISO 639 such as de or deu would work") from error
 
 

@@ -70,7 +70,7 @@ def learned(sentences: Iterable[str], size: int, languages: Sequence[str]) -> Pi
     codes = [f"{language}_XX" for language in languages]
     learner = ByteLevelBPETokenizer()
     learner.train_from_iterator(sentences, vocab_size=size, special_tokens=[*special, *codes], show_progress=False)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=learner._tokenizer,
         bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
         additional_special_tokens=codes,
