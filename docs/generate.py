@@ -36,7 +36,7 @@ Generated from the plugins by `python -m docs.generate`. Those in bold run by de
 same with what of it is on this machine. The published scores are those of SMC-Bench's figures, for comparison; they
 decide nothing.
 
-- **Data** come from files under `--data-dir`, named by the parameters `train` and `test` (plain or gzipped); without it,
+- **Data** come from files under `--data-dir`, named by `train` and `test` (plain or gzipped); without it,
   from the hub at a fixed commit, where the set is there. What is read is part of every content key.
 - **Checkpoints** come from a folder under `--model-dir`, or from the hub at a commit. `--set TASK.model=NAME` takes
   another one; one that lacks a part the task needs is refused in a line.
