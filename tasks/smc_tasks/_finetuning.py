@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from smc_harness.errors import UsageError
 
@@ -39,14 +39,14 @@ class FinetuningParams:
     learning_rate: float = 1e-5
     warmup: int = 150
     evaluation_batch: int = 64
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup",)
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and not value > 0 and field.name != "warmup":
-                raise UsageError(f"{field.name}={value}: expected a number above 0")
-        if self.warmup < 0:
-            raise UsageError(f"warmup={self.warmup}: expected 0 or more")
+            zero = field.name in self.may_be_zero
+            if isinstance(value, int | float) and not (value > 0 or (zero and value == 0)):
+                raise UsageError(f"{field.name}={value}: expected {'0 or more' if zero else 'a number above 0'}")
 
     def total_steps(self, examples: int) -> int:
         """Optimiser steps of a training on so many examples."""
