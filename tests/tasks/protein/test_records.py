@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import os
 from pathlib import Path
 
 import pytest
 from smc_tasks.protein.records import Record, read
 
 from smc_harness.errors import UsageError
-
-THERMOPROT = Path(os.environ.get("SMC_DATA_DIR", "nowhere")) / "protein_thermoprot" / "thermoprot_4class.csv.gz"
 
 
 def test_csv_and_fasta_read_alike(tmp_path: Path) -> None:
@@ -51,15 +47,3 @@ def test_a_file_that_is_something_else_is_named(tmp_path: Path, name: str, text:
         read(tmp_path / name, "train", tmp_path)
     assert str(tmp_path / name) in str(caught.value)
     assert reason in str(caught.value)
-
-
-@pytest.mark.skipif(not THERMOPROT.exists(), reason="SMC_DATA_DIR is not set")
-def test_real_proteins_read_alike_as_csv_and_as_fasta(tmp_path: Path) -> None:
-    with gzip.open(THERMOPROT, "rt") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["set"] == "test"]
-    (tmp_path / "test.fasta").write_text(
-        "".join(f">{row['fasta_header']} {row['label']}\n{row['sequence']}\n" for row in rows)
-    )
-    table, listed = read(THERMOPROT, "test", tmp_path), read(tmp_path / "test.fasta", "test", tmp_path)
-    assert len(table) == 3180
-    assert [(record.sequence, record.label) for record in table] == [(row.sequence, row.label) for row in listed]
