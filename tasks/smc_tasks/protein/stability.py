@@ -134,8 +134,8 @@ class Stability:
         for split, records in self.proteins.records(params, context.data_dir).items():
             if odd := next((record for record in records if record.label not in classes), None):
                 raise UsageError(
-                    f"{self.name} {split}: {odd.id} is of class {odd.label}, but there are {len(classes)} from "
-                    f"{classes[0]} on; --set {self.name}.classes=N would work, or .first_label=N"
+                    f"{self.name} {split}: {odd.id} is of class {odd.label}; expected {classes[0]} to {classes[-1]}, "
+                    f"or what --set {self.name}.classes=N and .first_label=N say"
                 )
             splits[split] = [
                 Protein(record.id, self.alphabet.encode(record.sequence, params.longest), record.label - classes[0])

@@ -101,7 +101,7 @@ def test_a_choice_that_is_none_is_refused(setting: dict[str, str]) -> None:
 
 def test_a_class_that_the_task_does_not_have_is_named(folder: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"hp-s-esm1b train: .* is of class 2, but there are 2 from 0 on; --set hp-s-esm1b.classes=N"
+        UsageError, match=r"hp-s-esm1b train: .* is of class 2; expected 0 to 1, or what --set hp-s-esm1b.classes=N"
     ):
         talk_of(TASK, folder, classes="2").data  # noqa: B018
 
