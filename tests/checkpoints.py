@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def roberta(folder: Path, texts: Iterable[str], hidden: int = 16, pieces: int = 300) -> Path:
@@ -65,4 +70,73 @@ def mbart(folder: Path, texts: Iterable[str], hidden: int = 16, pieces: int = 20
     with torch.random.fork_rng():
         torch.manual_seed(0)
         MBartForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def esm(folder: Path, tokens: int = 33) -> Path:
+    """A small ESM-1b as `save_pretrained` writes it: absolute positions, layer norm before."""
+    import torch
+    from transformers import EsmConfig, EsmForMaskedLM
+
+    config = EsmConfig(
+        vocab_size=tokens, pad_token_id=1, mask_token_id=32, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=66, position_embedding_type="absolute", token_dropout=True,
+        emb_layer_norm_before=True, initializer_range=0.2,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        EsmForMaskedLM(config).save_pretrained(folder)
+    return folder
+
+
+TAPE_CONFIG = {
+    "base_model": "transformer", "attention_probs_dropout_prob": 0.1, "finetuning_task": None, "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1, "hidden_size": 16, "initializer_range": 0.02, "intermediate_size": 32,
+    "layer_norm_eps": 1e-12, "max_position_embeddings": 64, "num_attention_heads": 2, "num_hidden_layers": 2,
+    "num_labels": -1, "output_attentions": False, "output_hidden_states": False, "torchscript": False,
+    "type_vocab_size": 1, "vocab_size": 30,
+}  # fmt: skip
+"""Of a small one, with the keys that TAPE writes: it has no `model_type`."""
+
+
+def tape_weights() -> dict[str, torch.Tensor]:
+    """By the names under which TAPE keeps its BERT, with the head of its language model."""
+    import torch
+
+    shapes: dict[str, tuple[int, ...]] = {
+        "bert.embeddings.word_embeddings.weight": (30, 16),
+        "bert.embeddings.position_embeddings.weight": (64, 16),
+        "bert.embeddings.token_type_embeddings.weight": (1, 16),
+        "bert.embeddings.LayerNorm.weight": (16,),
+        "bert.embeddings.LayerNorm.bias": (16,),
+    }
+    dense = {"attention.self.query": (16, 16), "attention.self.key": (16, 16), "attention.self.value": (16, 16)}
+    dense |= {"attention.output.dense": (16, 16), "intermediate.dense": (32, 16), "output.dense": (16, 32)}
+    for layer in (f"bert.encoder.layer.{number}." for number in range(2)):
+        for name, shape in dense.items():
+            shapes |= {f"{layer}{name}.weight": shape, f"{layer}{name}.bias": shape[:1]}
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            shapes |= {f"{layer}{name}.weight": (16,), f"{layer}{name}.bias": (16,)}
+    shapes |= {"bert.pooler.dense.weight": (16, 16), "bert.pooler.dense.bias": (16,)}
+    shapes |= {"mlm.bias": (30,), "mlm.transform.dense.weight": (16, 16), "mlm.transform.dense.bias": (16,)}
+    shapes |= {"mlm.transform.LayerNorm.weight": (16,), "mlm.transform.LayerNorm.bias": (16,)}
+    shapes |= {"mlm.decoder.weight": (30, 16)}
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: 0.2 * torch.randn(shape, generator=generator) + float(name.endswith("LayerNorm.weight"))
+        for name, shape in shapes.items()
+    }
+
+
+def tape(folder: Path, safetensors: bool = False, **configuration: int) -> Path:
+    """A small TAPE BERT as its authors publish it: pickled by a torch of their time, or the same in safetensors."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(TAPE_CONFIG | configuration))
+    if safetensors:
+        save_file(tape_weights(), folder / "model.safetensors", metadata={"format": "pt"})
+    else:
+        torch.save(tape_weights(), folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     return folder

@@ -12,8 +12,8 @@ from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError, UsageError
 from smc_harness.store.identity import file_digest
 
-_SUFFIXES = (".json", ".safetensors", ".txt", ".model")
-"""Weights, configuration, tokeniser. Pickled weights are never read."""
+_SUFFIXES = (".json", ".txt", ".model")
+"""Configuration and tokeniser; the endings of weights are the task's to say."""
 
 
 def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool = True) -> RunOptions:
@@ -27,6 +27,11 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool 
     if not isinstance(wanted, Pretrained):
         raise PluginError(f"{task.name}: pretrained returned {wanted!r}; a Pretrained would work")
     if options.model_dir is None:
+        if wanted.url is not None:
+            raise UsageError(
+                f"{task.name} starts from {wanted.name}, which is on no hub (it is at {wanted.url}): --model-dir DIR "
+                f"with a folder {wanted.name} in it would work"
+            )
         if wanted.revision is None:
             raise UsageError(
                 f"{task.name} starts from {wanted.name}: give its revision (a commit of the hub), or --model-dir DIR, "
@@ -34,24 +39,26 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool 
             )
         files: tuple[tuple[str, str], ...] = ((f"hub:{wanted.name}", wanted.revision),)
         return replace(options, pretrained=wanted, files=(*options.files, *files))
-    folder = _folder(task.name, Path(options.model_dir), wanted.name)
-    files = tuple((f"model:{file.name}", file_digest(file)) for file in _files(folder) if digests)
-    return replace(options, pretrained=Pretrained(str(folder)), files=(*options.files, *files))
+    folder = _folder(task.name, Path(options.model_dir), wanted)
+    files = tuple((f"model:{file.name}", file_digest(file)) for file in _files(folder, wanted.formats) if digests)
+    place = Pretrained(str(folder), formats=wanted.formats)
+    return replace(options, pretrained=place, files=(*options.files, *files))
 
 
-def _folder(task: str, models: Path, name: str) -> Path:
+def _folder(task: str, models: Path, wanted: Pretrained) -> Path:
     """Where a checkpoint lies under the folder of models: under its whole hub id, or the last part of it."""
+    name, weights = wanted.name, " or ".join(f"*{ending}" for ending in wanted.formats)
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UsageError(f"{task}: {name!r} leaves --model-dir {models}; a name below it would work")
     tried = list(dict.fromkeys((models / name, models / name.rpartition("/")[2])))
     for folder in tried:
         if (folder / "config.json").is_file():
-            if not any(folder.glob("*.safetensors")):
-                raise UsageError(f"{folder}: no *.safetensors; weights in that format would work")
+            if not any(file.suffix in wanted.formats for file in folder.iterdir()):
+                raise UsageError(f"{folder}: no {weights}; weights in that format would work")
             return folder
     places = " or ".join(str(folder) for folder in tried)
-    raise UsageError(f"{task} starts from {name}: no checkpoint (config.json, *.safetensors) in {places}")
+    raise UsageError(f"{task} starts from {name}: no checkpoint (config.json, {weights}) in {places}")
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+def _files(folder: Path, formats: tuple[str, ...]) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix in (*_SUFFIXES, *formats) and file.is_file())

@@ -11,8 +11,12 @@ class Pretrained:
 
     name: as a task declares it, a hub id (`FacebookAI/roberta-base`); as `context.pretrained` holds it, what
     `from_pretrained` takes: that id, or the folder found under --model-dir. revision: the hub's commit, so that a
-    result always means the same weights; None in a folder, whose content is known.
+    result always means the same weights; None in a folder, whose content is known. formats: endings of the files with
+    weights that the task reads, the preferred one first; what is pickled (`.bin`) torch reads as weights only, so that
+    no code in it runs. url: where it is published, for one that is on no hub and so needs --model-dir.
     """
 
     name: str
     revision: str | None = None
+    formats: tuple[str, ...] = (".safetensors",)
+    url: str | None = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMITS = {
     "FacebookAI/roberta-base": "e2da8e2f811d1448a5b465c236feacd80ffbac7b",
     "FacebookAI/roberta-large": "722cf37b1afa9454edce342e7895e588b6ff1d59",
+    "facebook/esm1b_t33_650M_UR50S": "7b37824baec4d3658e1df7479222a7c79b465b76",
 }
 """Commits of the checkpoints that SMC-Bench used; another one is named with its `revision`."""
 
@@ -43,9 +44,9 @@ class PretrainedParams:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and not value > 0 and (value < 0 or field.name not in self.may_be_zero):
-                least = "0 or more" if field.name in self.may_be_zero else "a number above 0"
-                raise UsageError(f"{field.name}={value}: expected {least}")
+            zero = field.name in self.may_be_zero
+            if isinstance(value, int | float) and not (value > 0 or (zero and value == 0)):
+                raise UsageError(f"{field.name}={value}: expected {'0 or more' if zero else 'a number above 0'}")
 
     @property
     def checkpoint(self) -> Pretrained:

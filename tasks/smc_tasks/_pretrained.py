@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from smc_harness.errors import UsageError
+from smc_harness.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from smc_harness import Pretrained, TaskContext
@@ -24,7 +24,8 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
         raise UsageError(f"{context.name}: no checkpoint was declared")
     is_model = "Model" in kind.__name__
     if is_model:
-        arguments |= {"output_loading_info": True, "use_safetensors": True}
+        pickled = ".bin" in place.formats  # then taken where there are no safetensors, and unpickled as weights only
+        arguments |= {"output_loading_info": True, "use_safetensors": None if pickled else True}
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
@@ -33,6 +34,11 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
         found = kind.from_pretrained(place.name, revision=place.revision or "main", **arguments)
     except OSError as error:
         raise _missing(place, error) from error
+    except Exception as error:  # a torn file raises nearly anything
+        reason = one_line(error).split(". ")[0]
+        raise UsageError(
+            f"{place.name}: cannot be read as {kind.__name__} ({reason}); a whole checkpoint of one would work"
+        ) from error
     finally:
         logging.set_verbosity(verbosity)
     if not is_model:

@@ -84,6 +84,29 @@ def test_pickled_weights_are_refused(workshop: Workshop) -> None:
         with_pretrained(TASK, RunOptions(model_dir=str(workshop.folder / "models")), 0)
 
 
+def test_pickled_weights_are_taken_where_the_task_reads_them(workshop: Workshop) -> None:
+    workshop.write("models/small/config.json", "{}")
+    task = starting_from(Pretrained("org/small", COMMIT, formats=(".safetensors", ".bin")))
+    options = RunOptions(model_dir=str(workshop.folder / "models"))
+    with pytest.raises(UsageError, match=r"no \*\.safetensors or \*\.bin; weights in that format would work"):
+        with_pretrained(task, options, 0)
+    keys = set()
+    for weights in ("w", "v"):
+        workshop.write("models/small/pytorch_model.bin", weights)
+        keys.add(str(with_pretrained(task, options, 0).data_identity()))
+    assert len(keys) == 2
+
+
+def test_a_checkpoint_that_no_hub_has_is_asked_for_with_its_address() -> None:
+    task = starting_from(Pretrained("small", url="https://a.place/small"))
+    with pytest.raises(
+        UsageError,
+        match=r"^tuner starts from small, which is on no hub \(it is at https://a.place/small\): "
+        "--model-dir DIR with a folder small in it would work$",
+    ):
+        with_pretrained(task, RunOptions(), 0)
+
+
 @pytest.mark.parametrize("name", ["../outside", "/etc", "a/../../outside"])
 def test_a_name_cannot_leave_the_folder(workshop: Workshop, name: str) -> None:
     options = checkpoint(workshop)

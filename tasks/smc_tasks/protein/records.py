@@ -1,4 +1,4 @@
-"""Proteins with a class, from CSV or FASTA, and their ids in the alphabet of ESM."""
+"""Proteins with a class, from CSV, FASTA, or the files of HotProtein."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smc_harness.errors import UsageError
+from smc_tasks.protein import hotprotein
 
-ALPHABET = ("<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>")
-"""The tokens of ESM-1b and ESM-2, by id."""
-CLS, PAD, EOS, UNKNOWN = range(4)
+FASTA = (".fa", ".faa", ".fasta")
+PICKLE = ".pkl"
+
+
+class Record(NamedTuple):
+    """id: stable across runs. sequence: letters of amino acids. label: the class, a whole number."""
+
+    id: str
+    sequence: str
+    label: int
 
 
 class Protein(NamedTuple):
@@ -21,33 +29,37 @@ class Protein(NamedTuple):
     label: int
 
 
-def read(path: Path, split: str, longest: int) -> list[Protein]:
-    """All proteins of a file, or those of a split where it has a column `set`.
+def read(path: Path, split: str, folder: Path) -> list[Record]:
+    """All proteins of a file, or those of a split where it tells them apart.
 
-    CSV with the columns sequence and label, and optionally id and set; or FASTA whose headers end in the label, as in
-    `>P12345 2`. Either may be gzipped. longest: residues that are kept, from the start.
+    CSV with the columns sequence and label, and optionally id and set; FASTA whose headers end in the label, as in
+    `>P12345 2` (either may be gzipped); or HotProtein's pickle of names and labels, with the sequences in `folder`.
     Raises UsageError, in one line that names file and row.
     """
-    rows = _fasta(path) if ".fa" in path.name else _csv(path, split)
-    found = []
-    for number, (identifier, sequence, label) in enumerate(rows, start=1):
-        text = label.strip()
-        if not text.isdecimal():
-            raise UsageError(f"{path}: protein {number}: the label is {label!r}; a whole number from 0 on would work")
-        if not sequence:
-            raise UsageError(f"{path}: protein {number}: the sequence is empty")
-        found.append(Protein(identifier or f"{path.name}:{number}", encode(sequence, longest), int(text)))
+    found = [_record(path, number, *row) for number, row in enumerate(_rows(path, split, folder), start=1)]
     if not found:
         raise UsageError(f"{path}: no proteins for {split}")
     return found
 
 
-def encode(sequence: str, longest: int) -> tuple[int, ...]:
-    """`<cls>`, the first residues, `<eos>`; letters that ESM does not know are `<unk>`."""
-    return (CLS, *(_IDS.get(letter, UNKNOWN) for letter in sequence.upper()[:longest]), EOS)
+def is_fasta(path: Path) -> bool:
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix in FASTA
 
 
-_IDS = {letter: number for number, letter in enumerate(ALPHABET) if len(letter) == 1}
+def _rows(path: Path, split: str, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Name, sequence and label of each protein, as they stand there."""
+    if path.suffix == PICKLE:
+        return hotprotein.rows(path, split, folder)
+    return _labelled_fasta(path) if is_fasta(path) else _csv(path, split)
+
+
+def _record(path: Path, number: int, name: str, sequence: str, label: str) -> Record:
+    text = label.strip()
+    if not text.isdecimal():
+        raise UsageError(f"{path}: protein {number}: the label is {label!r}; a whole number from 0 on would work")
+    if not sequence:
+        raise UsageError(f"{path}: protein {number}: the sequence is empty")
+    return Record(name or f"{path.name}:{number}", sequence, int(text))
 
 
 def _csv(path: Path, split: str) -> Iterator[tuple[str, str, str]]:
@@ -65,20 +77,31 @@ def _csv(path: Path, split: str) -> Iterator[tuple[str, str, str]]:
     yield from zip(names, frame["sequence"], frame["label"], strict=True)
 
 
-def _fasta(path: Path) -> Iterator[tuple[str, str, str]]:
+def _labelled_fasta(path: Path) -> Iterator[tuple[str, str, str]]:
+    for header, sequence in fasta(path):
+        name, _, label = header.rpartition(" ")
+        yield name, sequence, label
+
+
+def fasta(path: Path) -> Iterator[tuple[str, str]]:
+    """Header and sequence of each protein of a file, gzipped or not. Raises UsageError."""
     import gzip
 
     opener = gzip.open if path.suffix == ".gz" else open
-    header, lines = "", []
+    header: str | None = None
+    lines: list[str] = []
     try:
         with opener(path, "rt", encoding="utf-8") as stream:
-            for line in (*stream, ">"):
+            for line in map(str.strip, stream):
                 if not line.startswith(">"):
-                    lines.append(line.strip())
+                    lines.append(line)
                     continue
-                if header:
-                    name, _, label = header.rpartition(" ")
-                    yield name, "".join(lines), label
+                if header is not None:
+                    yield header, "".join(lines)
+                elif any(lines):
+                    raise UsageError(f"{path}: begins with {lines[0][:20]!r}; a header, as in '>P12345 2', would work")
                 header, lines = line[1:].strip(), []
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as FASTA ({error})") from error
+    if header is not None:
+        yield header, "".join(lines)

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from smc_harness import hookimpl
 from smc_harness.errors import UsageError
 from smc_tasks._finetuning import FinetuningParams
-from smc_tasks._sources import named
+from smc_tasks.protein.alphabets import ESM
+from smc_tasks.protein.sets import HP_S, HP_S2C2, MELTOME, ProteinSet
 
 if TYPE_CHECKING:
     import torch
 
     from smc_harness import Outcomes, Pretrained, Recipe, TaskContext
+    from smc_harness.declarations.recipe import Schedule
     from smc_tasks.protein.records import Protein
 
 SCRATCH = "scratch"
-SELECTIONS = ("valid", "paper")
+CHOICES = {"selection": ("valid", "paper"), "schedule": ("one-cycle", "linear")}
 
 
 @dataclass(frozen=True)
 class ProteinParams(FinetuningParams):
     """Also: train, test: files under --data-dir, several separated by commas, plain or gzipped; see `records.read`.
 
-    model: "scratch" builds an ESM of the sizes below. learning_rate is the encoder's, head_learning_rate the head's.
-    longest: residues that are read. selection: keep the epoch that is best on a part of the training proteins
-    ("valid") or on the scored ones ("paper", what was published). classes: where they are not the data set's.
-    hidden, layers, heads, feed_forward: of a model from scratch.
+    model: "scratch" builds one of the sizes below. learning_rate is the encoder's, head_learning_rate the head's.
+    schedule: "one-cycle" changes the rates once an epoch, in one cycle, as the original does; "linear" rises for
+    `warmup` steps and then falls to zero. longest: residues that are read. selection: keep the epoch that is best on a
+    part of the training proteins ("valid") or on the scored ones ("paper", what was published). classes: where they
+    are not the data set's; first_label: of those in the files. sequences: the folder of FASTA files of a HotProtein
+    pickle. hidden, layers, heads, feed_forward: of a model from scratch.
     """
 
     model: str = "facebook/esm1b_t33_650M_UR50S"
@@ -37,21 +42,26 @@ class ProteinParams(FinetuningParams):
     batch_size: int = 3
     learning_rate: float = 1e-6
     head_learning_rate: float = 2e-2
+    schedule: str = "one-cycle"
     warmup: int = 0
     longest: int = 1022
     selection: str = "valid"
     train: str = ""
     test: str = ""
+    sequences: str = ""
     classes: int | None = None
+    first_label: int = 0
     hidden: int = 64
     layers: int = 2
     heads: int = 4
     feed_forward: int = 128
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup", "first_label")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.selection not in SELECTIONS:
-            raise UsageError(f"selection={self.selection!r}: expected {' or '.join(SELECTIONS)}")
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise UsageError(f"{name}={value!r}: expected {' or '.join(choices)}")
         if self.hidden % self.heads:
             raise UsageError(f"hidden={self.hidden}: expected a multiple of heads={self.heads}")
 
@@ -64,79 +74,80 @@ class MeltomeParams(ProteinParams):
 
 
 class Stability:
-    """Hooks of a task on one of the paper's sets. folder: of its files under --data-dir."""
+    """Hooks of a task on one of the paper's sets; with ESM, where a subclass does not say otherwise."""
 
     metric = "accuracy"
     unit = "fraction"
     higher_is_better = True
-    model = "ESM-1b with a two-layer head"
+    architecture = "ESM-1b"
+    alphabet = ESM
+    checkpoints: Mapping[str, str] = MappingProxyType({})
+    """Where those are that no hub has."""
     head = ("head.*",)
     default = False
 
     def __init__(
-        self,
-        name: str,
-        dataset: str,
-        folder: str,
-        classes: int,
-        published: float,
-        params: type[ProteinParams] = ProteinParams,
+        self, name: str, proteins: ProteinSet, published: float, params: type[ProteinParams] = ProteinParams
     ) -> None:
         self.name = self.training = name
-        self.dataset = dataset
-        self.classes = classes
+        self.proteins = proteins
+        self.dataset = proteins.title
+        self.model = f"{self.architecture} with a two-layer head"
+        self.description = (
+            f"heat stability of proteins, {proteins.classes} classes ({self.architecture} on {proteins.title})"
+        )
         self.published = published
-        self.description = f"heat stability of proteins, {classes} classes (ESM-1b on {dataset})"
-        self._folder = folder
         self.params = params
 
     def chance(self, params: ProteinParams) -> float:
         """Of classes drawn evenly."""
-        return 1 / (params.classes or self.classes)
+        return 1 / (params.classes or self.proteins.classes)
 
-    def files(self, context: TaskContext) -> dict[str, list[str]]:
-        """Of each split, relative to --data-dir."""
-        params: ProteinParams = context.params
-        texts = {"train": params.train, "test": params.test}
-        return {split: named(text or f"{self._folder}/{split}.csv", context.data_dir) for split, text in texts.items()}
+    def encoder(self, context: TaskContext) -> Any:
+        """A checkpoint's or a new one, with the layers in `encoder.layer`, as transformers names them."""
+        from smc_tasks.protein.encoders import pretrained_esm, scratch_esm
+
+        return scratch_esm(context.params) if context.pretrained is None else pretrained_esm(context)
 
     @hookimpl
     def data_files(self, context: TaskContext) -> Sequence[str]:
         """Local files only: none of the sets is on the hub."""
-        return list(dict.fromkeys(file for part in self.files(context).values() for file in part))
+        return self.proteins.all_files(context.params, context.data_dir)
 
     @hookimpl
     def pretrained(self, context: TaskContext) -> Pretrained | None:
         params: ProteinParams = context.params
-        return None if params.model == SCRATCH else params.checkpoint
+        if params.model == SCRATCH:
+            return None
+        url = None if params.revision else self.checkpoints.get(params.model)
+        return replace(params.checkpoint, formats=(".safetensors", ".bin"), url=url)
 
     @hookimpl
     def prepare_data(self, context: TaskContext) -> Mapping[str, Sequence[Protein]]:
-        from smc_tasks.protein.records import read
+        from smc_tasks.protein.records import Protein
 
         params: ProteinParams = context.params
         if context.data_dir is None:
             raise UsageError(f"{self.name} reads local files: give the folder that holds them with --data-dir")
-        splits = {
-            split: [protein for file in files for protein in read(context.data_dir / file, split, params.longest)]
-            for split, files in self.files(context).items()
-        }
-        classes = self._classes(context)
-        for split, proteins in splits.items():
-            if odd := next((protein for protein in proteins if protein.label >= classes), None):
+        classes = range(params.first_label, params.first_label + self._classes(params))
+        splits = {}
+        for split, records in self.proteins.records(params, context.data_dir).items():
+            if odd := next((record for record in records if record.label not in classes), None):
                 raise UsageError(
-                    f"{self.name} {split}: {odd.id} is of class {odd.label}, but there are {classes}; "
-                    f"--set {self.name}.classes=N would work"
+                    f"{self.name} {split}: {odd.id} is of class {odd.label}; expected {classes[0]} to {classes[-1]}, "
+                    f"or what --set {self.name}.classes=N and .first_label=N say"
                 )
+            splits[split] = [
+                Protein(record.id, self.alphabet.encode(record.sequence, params.longest), record.label - classes[0])
+                for record in records
+            ]
         return splits
 
     @hookimpl
     def prepare_model(self, context: TaskContext) -> torch.nn.Module:
         from smc_tasks.protein.classifier import ProteinClassifier
-        from smc_tasks.protein.encoders import pretrained_esm, scratch_esm
 
-        encoder = scratch_esm(context.params) if context.pretrained is None else pretrained_esm(context)
-        return ProteinClassifier(encoder, self._classes(context))
+        return ProteinClassifier(self.encoder(context), self._classes(context.params), self.alphabet)
 
     @hookimpl
     def prunable(self, model: torch.nn.Module) -> Mapping[str, Sequence[str]]:
@@ -147,9 +158,8 @@ class Stability:
 
     @hookimpl
     def recipe(self, context: TaskContext) -> Recipe:
-        """AdamW with torch's weight decay of 0.01; one cycle of the rate, changed once an epoch."""
+        """AdamW with torch's weight decay of 0.01, and a rate of its own for the head."""
         from smc_harness import Recipe, Selection
-        from smc_tasks.protein.classifier import OneCycle
 
         params: ProteinParams = context.params
         examples = len(context.data["train"])
@@ -175,7 +185,7 @@ class Stability:
             batch_size=params.batch_size,
             optimizer=optimizer,
             parameter_groups=groups,
-            schedule=OneCycle(per_epoch, max(1, math.ceil(steps / per_epoch))),
+            schedule=self._schedule(params, steps, per_epoch),
             selection=Selection("test" if params.selection == "paper" else "valid", every=per_epoch),
             micro_batch=params.micro_batch,
         )
@@ -184,7 +194,7 @@ class Stability:
     def collate(self, examples: list[Protein]) -> dict[str, torch.Tensor]:
         from smc_tasks.protein.classifier import collate
 
-        return collate(examples)
+        return collate(examples, self.alphabet)
 
     @hookimpl
     def compute_loss(self, model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -211,13 +221,25 @@ class Stability:
         labels = torch.tensor([protein.label for protein in proteins])
         return Outcomes((predicted == labels).float(), ids=[protein.id for protein in proteins], predictions=predicted)
 
-    def _classes(self, context: TaskContext) -> int:
-        params: ProteinParams = context.params
-        return params.classes or self.classes
+    def _schedule(self, params: ProteinParams, steps: int, per_epoch: int) -> Schedule:
+        from smc_harness import LinearWarmup
+        from smc_tasks.protein.classifier import OneCycle
+
+        if params.schedule == "linear":
+            return LinearWarmup(min(1.0, params.warmup / steps))
+        if steps <= per_epoch:  # its last epoch has next to no rate: there would be no other
+            raise UsageError(
+                f"{self.name}: {steps} steps are no more than one epoch ({per_epoch}), and one cycle that changes once "
+                f"an epoch needs two; --set {self.name}.schedule=linear would work"
+            )
+        return OneCycle(per_epoch, math.ceil(steps / per_epoch))
+
+    def _classes(self, params: ProteinParams) -> int:
+        return params.classes or self.proteins.classes
 
 
-hp_s = Stability("hp-s-esm1b", "HotProtein HP-S", "hotprotein/hp-s", 5, 0.695)
-hp_s2c2 = Stability("hp-s2c2-esm1b", "HotProtein HP-S2C2", "hotprotein/hp-s2c2", 2, 0.9468)
-meltome = Stability("meltome-esm1b", "Meltome Atlas", "meltome", 3, 0.503, MeltomeParams)
+hp_s = Stability("hp-s-esm1b", HP_S, 0.695)
+hp_s2c2 = Stability("hp-s2c2-esm1b", HP_S2C2, 0.9468)
+meltome = Stability("meltome-esm1b", MELTOME, 0.503, MeltomeParams)
 
 plugins = (hp_s, hp_s2c2, meltome)

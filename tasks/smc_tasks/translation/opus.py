@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from smc_harness import hookimpl
@@ -149,7 +149,8 @@ class Translation:
     @hookimpl
     def pretrained(self, context: TaskContext) -> Pretrained | None:
         params: TranslationParams = context.params
-        return None if params.model == SCRATCH else params.checkpoint
+        # mBART is on the hub in torch's own format alone
+        return None if params.model == SCRATCH else replace(params.checkpoint, formats=(".safetensors", ".bin"))
 
     @hookimpl
     def prepare_data(self, context: TaskContext) -> Mapping[str, Sequence[Example]]:
