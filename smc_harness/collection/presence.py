@@ -30,7 +30,7 @@ def data(task: Plugin, options: RunOptions) -> str:
 
 
 def weights(task: Plugin, options: RunOptions) -> str:
-    """`here`, `missing NAME`, `in the hub's cache`, `on the hub`, or `from scratch`."""
+    """`here`, `missing NAME`, `needs --model-dir`, `in the hub's cache`, `on the hub`, or `from scratch`."""
     wanted = ask(task, "pretrained", options, seed=0)
     if not isinstance(wanted, Pretrained):
         return "from scratch"
@@ -40,6 +40,8 @@ def weights(task: Plugin, options: RunOptions) -> str:
         except UsageError:
             return f"missing {wanted.name}"
         return HERE
+    if wanted.url is not None:
+        return "needs --model-dir"
     return CACHED if _is_cached("models", wanted) else ON_HUB
 
 

@@ -26,6 +26,10 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool 
         return options
     if not isinstance(wanted, Pretrained):
         raise PluginError(f"{task.name}: pretrained returned {wanted!r}; a Pretrained would work")
+    if wanted.url is not None:
+        file = _file(task.name, options.model_dir, wanted)
+        found = ((f"model:{file.name}", file_digest(file)),) if digests else ()
+        return replace(options, pretrained=Pretrained(str(file)), files=(*options.files, *found))
     if options.model_dir is None:
         if wanted.revision is None:
             raise UsageError(
@@ -39,10 +43,29 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool 
     return replace(options, pretrained=Pretrained(str(folder)), files=(*options.files, *files))
 
 
-def _folder(task: str, models: Path, name: str) -> Path:
-    """Where a checkpoint lies under the folder of models: under its whole hub id, or the last part of it."""
+def _file(task: str, model_dir: str | None, wanted: Pretrained) -> Path:
+    """The file under the folder of models, for weights that are on no hub."""
+    if model_dir is None:
+        raise UsageError(
+            f"{task} starts from {wanted.name}, which is on no hub: --model-dir DIR, with what {wanted.url} offers in "
+            "it, would work"
+        )
+    file = Path(model_dir) / _inside(task, Path(model_dir), wanted.name)
+    if not file.is_file():
+        raise UsageError(f"{task} starts from {wanted.name}: no such file in {model_dir}; {wanted.url} offers it")
+    return file
+
+
+def _inside(task: str, models: Path, name: str) -> str:
+    """The name, if it stays below the folder of models."""
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UsageError(f"{task}: {name!r} leaves --model-dir {models}; a name below it would work")
+    return name
+
+
+def _folder(task: str, models: Path, name: str) -> Path:
+    """Where a checkpoint lies under the folder of models: under its whole hub id, or the last part of it."""
+    _inside(task, models, name)
     tried = list(dict.fromkeys((models / name, models / name.rpartition("/")[2])))
     for folder in tried:
         if (folder / "config.json").is_file():

@@ -99,6 +99,33 @@ def test_a_link_is_followed_as_caches_have_them(workshop: Workshop) -> None:
     assert with_pretrained(TASK, options, 0).pretrained == Pretrained(str(workshop.folder / "models" / "small"))
 
 
+ON_NO_HUB = starting_from(Pretrained("small.pt", url="https://example.org/small.pt"))
+
+
+def test_weights_that_are_on_no_hub_are_a_file_under_model_dir(workshop: Workshop) -> None:
+    workshop.write("models/small.pt", "w")
+    options = RunOptions(model_dir=str(workshop.folder / "models"))
+    found = with_pretrained(ON_NO_HUB, options, 0)
+    assert found.pretrained == Pretrained(str(workshop.folder / "models" / "small.pt"))
+    workshop.write("models/small.pt", "other")
+    assert with_pretrained(ON_NO_HUB, options, 0).data_identity() != found.data_identity()
+
+
+def test_weights_that_are_on_no_hub_and_not_here_are_named_with_their_address(workshop: Workshop) -> None:
+    with pytest.raises(UsageError) as caught:
+        with_pretrained(ON_NO_HUB, RunOptions(), 0)
+    said = "--model-dir DIR, with what https://example.org/small.pt offers in it, would work"
+    assert str(caught.value) == f"tuner starts from small.pt, which is on no hub: {said}"
+    with pytest.raises(UsageError) as caught:
+        with_pretrained(ON_NO_HUB, RunOptions(model_dir=str(workshop.folder)), 0)
+    assert str(caught.value) == (
+        f"tuner starts from small.pt: no such file in {workshop.folder}; https://example.org/small.pt offers it"
+    )
+    outside = starting_from(Pretrained("../small.pt", url="https://example.org/small.pt"))
+    with pytest.raises(UsageError, match="leaves --model-dir"):
+        with_pretrained(outside, RunOptions(model_dir=str(workshop.folder)), 0)
+
+
 def test_something_else_is_refused() -> None:
     with pytest.raises(PluginError, match="^tuner: pretrained returned 'org/small'; a Pretrained would work$"):
         with_pretrained(starting_from("org/small"), RunOptions(), 0)
