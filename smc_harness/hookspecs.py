@@ -153,7 +153,8 @@ def pretrained(context: TaskContext) -> Pretrained | None:
     context: only `params`, `seed` and `data_dir` are meaningful here.
     Returns: `Pretrained(hub id, commit)`. With --model-dir DIR it is read from DIR/<hub id> or DIR/<its last part>, and
     the content of its files is part of every content key; else from the hub, by id and commit. Later hooks find the
-    place as `context.pretrained`. What is not there is a usage error.
+    place as `context.pretrained`. What is not there is a usage error. One file that the task reads itself
+    is `Pretrained("name.pt", formats=(".pt",))`, DIR/name.pt; `url` says where weights that are on no hub are.
     Example: `Pretrained("FacebookAI/roberta-base", "e2da8e2f811d1448a5b465c236feacd80ffbac7b")`.
     """
 

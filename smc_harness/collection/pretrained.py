@@ -30,7 +30,7 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool 
         if wanted.url is not None:
             raise UsageError(
                 f"{task.name} starts from {wanted.name}, which is on no hub (it is at {wanted.url}): --model-dir DIR "
-                f"with a folder {wanted.name} in it would work"
+                f"with {wanted.name} in it would work"
             )
         if wanted.revision is None:
             raise UsageError(
@@ -39,17 +39,22 @@ def with_pretrained(task: Plugin, options: RunOptions, seed: int, digests: bool 
             )
         files: tuple[tuple[str, str], ...] = ((f"hub:{wanted.name}", wanted.revision),)
         return replace(options, pretrained=wanted, files=(*options.files, *files))
-    folder = _folder(task.name, Path(options.model_dir), wanted)
-    files = tuple((f"model:{file.name}", file_digest(file)) for file in _files(folder, wanted.formats) if digests)
-    place = Pretrained(str(folder), formats=wanted.formats)
-    return replace(options, pretrained=place, files=(*options.files, *files))
+    place = _place(task.name, Path(options.model_dir), wanted)
+    read = [place] if place.is_file() else _files(place, wanted.formats)
+    files = tuple((f"model:{file.name}", file_digest(file)) for file in read if digests)
+    return replace(options, pretrained=Pretrained(str(place), formats=wanted.formats), files=(*options.files, *files))
 
 
-def _folder(task: str, models: Path, wanted: Pretrained) -> Path:
-    """Where a checkpoint lies under the folder of models: under its whole hub id, or the last part of it."""
+def _place(task: str, models: Path, wanted: Pretrained) -> Path:
+    """Where a checkpoint lies under the folder of models: a file, or a folder named by its hub id or its last part."""
     name, weights = wanted.name, " or ".join(f"*{ending}" for ending in wanted.formats)
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UsageError(f"{task}: {name!r} leaves --model-dir {models}; a name below it would work")
+    offer = f"; it is at {wanted.url}" if wanted.url else ""
+    if Path(name).suffix in wanted.formats:
+        if not (models / name).is_file():
+            raise UsageError(f"{task} starts from {name}: no such file in {models}{offer}")
+        return models / name
     tried = list(dict.fromkeys((models / name, models / name.rpartition("/")[2])))
     for folder in tried:
         if (folder / "config.json").is_file():
@@ -57,7 +62,7 @@ def _folder(task: str, models: Path, wanted: Pretrained) -> Path:
                 raise UsageError(f"{folder}: no {weights}; weights in that format would work")
             return folder
     places = " or ".join(str(folder) for folder in tried)
-    raise UsageError(f"{task} starts from {name}: no checkpoint (config.json, {weights}) in {places}")
+    raise UsageError(f"{task} starts from {name}: no checkpoint (config.json, {weights}) in {places}{offer}")
 
 
 def _files(folder: Path, formats: tuple[str, ...]) -> list[Path]:

@@ -51,6 +51,10 @@ def test_tasks_say_whether_data_and_weights_are_here(command: Command, workshop:
     )
     away = listed(command("list", "tasks", "--json"), "tasks")
     assert (away["mawps-gts"]["data"], away["csqa"]["data"]) == ("needs --data-dir", "on the hub")
+    assert (away["hp-s2c5-esm-if1"]["data"], away["hp-s2c5-esm-if1"]["weights"]) == (
+        "needs --data-dir",
+        "needs --model-dir",
+    )
     assert (away["commonsense-mini"]["data"], away["commonsense-mini"]["weights"]) == ("built in", "from scratch")
     missing = listed(command("list", "tasks", "--json", "--model-dir", "data"), "tasks")
     assert missing["csqa"]["weights"] == "missing FacebookAI/roberta-large"

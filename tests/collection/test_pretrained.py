@@ -102,7 +102,7 @@ def test_a_checkpoint_that_no_hub_has_is_asked_for_with_its_address() -> None:
     with pytest.raises(
         UsageError,
         match=r"^tuner starts from small, which is on no hub \(it is at https://a.place/small\): "
-        "--model-dir DIR with a folder small in it would work$",
+        "--model-dir DIR with small in it would work$",
     ):
         with_pretrained(task, RunOptions(), 0)
 
@@ -120,6 +120,26 @@ def test_a_link_is_followed_as_caches_have_them(workshop: Workshop) -> None:
     (workshop.folder / "models").mkdir()
     (workshop.folder / "models" / "small").symlink_to(workshop.folder / "elsewhere" / "snapshot")
     assert with_pretrained(TASK, options, 0).pretrained == Pretrained(str(workshop.folder / "models" / "small"))
+
+
+ON_NO_HUB = starting_from(Pretrained("small.pt", formats=(".pt",), url="https://example.org/small.pt"))
+
+
+def test_a_file_with_weights_is_found_under_model_dir(workshop: Workshop) -> None:
+    workshop.write("models/small.pt", "w")
+    options = RunOptions(model_dir=str(workshop.folder / "models"))
+    found = with_pretrained(ON_NO_HUB, options, 0)
+    assert found.pretrained == Pretrained(str(workshop.folder / "models" / "small.pt"), formats=(".pt",))
+    workshop.write("models/small.pt", "other")
+    assert with_pretrained(ON_NO_HUB, options, 0).data_identity() != found.data_identity()
+
+
+def test_a_file_that_is_not_there_is_named_with_its_address(workshop: Workshop) -> None:
+    with pytest.raises(UsageError) as caught:
+        with_pretrained(ON_NO_HUB, RunOptions(model_dir=str(workshop.folder)), 0)
+    assert str(caught.value) == (
+        f"tuner starts from small.pt: no such file in {workshop.folder}; it is at https://example.org/small.pt"
+    )
 
 
 def test_something_else_is_refused() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -48,25 +46,3 @@ def collate(proteins: Sequence[Protein], alphabet: Alphabet) -> dict[str, Tensor
         "tokens": pad_sequence(rows, batch_first=True, padding_value=alphabet.id(alphabet.pad)),
         "labels": torch.tensor([protein.label for protein in proteins]),
     }
-
-
-@dataclass(frozen=True)
-class OneCycle:
-    """The factor of torch's OneCycleLR (cosine, 30 % rising) that is stepped once per epoch, as in the original.
-
-    per_epoch: optimiser steps. epochs: in all. With four epochs the rate is 0.04, 0.81, 0.28 and 0.000004 of its peak.
-    """
-
-    per_epoch: int
-    epochs: int
-
-    def __call__(self, step: int, total: int) -> float:
-        epoch = min(step // self.per_epoch, self.epochs - 1)
-        rise, last = 0.3 * self.epochs - 1, self.epochs - 1
-        if epoch <= rise:
-            return _cosine(1 / 25, 1.0, epoch / rise if rise > 0 else 1.0)
-        return _cosine(1.0, 1 / 25e4, (epoch - rise) / (last - rise))
-
-
-def _cosine(start: float, end: float, share: float) -> float:
-    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))

@@ -28,6 +28,11 @@ class Protein(NamedTuple):
     tokens: tuple[int, ...]
     label: int
 
+    @property
+    def group(self) -> str:
+        """Proteins are independent draws."""
+        return self.id
+
 
 def read(path: Path, split: str, folder: Path) -> list[Record]:
     """All proteins of a file, or those of a split where it tells them apart.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -12,17 +11,17 @@ from smc_harness import hookimpl
 from smc_harness.errors import UsageError
 from smc_tasks._finetuning import FinetuningParams
 from smc_tasks.protein.alphabets import ESM
+from smc_tasks.protein.recipe import SCHEDULES, SELECTIONS
 from smc_tasks.protein.sets import HP_S, HP_S2C2, MELTOME, ProteinSet
 
 if TYPE_CHECKING:
     import torch
 
     from smc_harness import Outcomes, Pretrained, Recipe, TaskContext
-    from smc_harness.declarations.recipe import Schedule
     from smc_tasks.protein.records import Protein
 
 SCRATCH = "scratch"
-CHOICES = {"selection": ("valid", "paper"), "schedule": ("one-cycle", "linear")}
+CHOICES = {"selection": SELECTIONS, "schedule": SCHEDULES}
 
 
 @dataclass(frozen=True)
@@ -159,36 +158,9 @@ class Stability:
     @hookimpl
     def recipe(self, context: TaskContext) -> Recipe:
         """AdamW with torch's weight decay of 0.01, and a rate of its own for the head."""
-        from smc_harness import Recipe, Selection
+        from smc_tasks.protein.recipe import two_rate_recipe
 
-        params: ProteinParams = context.params
-        examples = len(context.data["train"])
-        per_epoch = math.ceil(examples / params.batch_size)
-        steps = params.total_steps(examples)
-
-        def groups(model: torch.nn.Module) -> list[dict[str, Any]]:
-            parts: tuple[list[Any], list[Any]] = ([], [])
-            for name, parameter in model.named_parameters():
-                parts[name.startswith("head.")].append(parameter)
-            return [
-                {"params": parts[0], "lr": params.learning_rate},
-                {"params": parts[1], "lr": params.head_learning_rate},
-            ]
-
-        def optimizer(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-            import torch
-
-            return torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
-
-        return Recipe(
-            steps=steps,
-            batch_size=params.batch_size,
-            optimizer=optimizer,
-            parameter_groups=groups,
-            schedule=self._schedule(params, steps, per_epoch),
-            selection=Selection("test" if params.selection == "paper" else "valid", every=per_epoch),
-            micro_batch=params.micro_batch,
-        )
+        return two_rate_recipe(context, weight_decay=0.01)
 
     @hookimpl
     def collate(self, examples: list[Protein]) -> dict[str, torch.Tensor]:
@@ -207,32 +179,17 @@ class Stability:
         """1.0 for each protein whose most probable class is the right one, else 0.0."""
         import torch
 
-        from smc_harness import Outcomes
+        from smc_tasks._classification import right_or_wrong
         from smc_tasks._minis import require_finite
 
-        proteins: Sequence[Protein] = context.data[split]
+        proteins: list[Protein] = list(context.data[split])
         found = context.outputs(
             split,
             context.params.evaluation_batch,
             lambda batch: require_finite(model(batch["tokens"])).argmax(-1).cpu(),
             length=lambda protein: len(protein.tokens),
         )
-        predicted = torch.stack(found)
-        labels = torch.tensor([protein.label for protein in proteins])
-        return Outcomes((predicted == labels).float(), ids=[protein.id for protein in proteins], predictions=predicted)
-
-    def _schedule(self, params: ProteinParams, steps: int, per_epoch: int) -> Schedule:
-        from smc_harness import LinearWarmup
-        from smc_tasks.protein.classifier import OneCycle
-
-        if params.schedule == "linear":
-            return LinearWarmup(min(1.0, params.warmup / steps))
-        if steps <= per_epoch:  # its last epoch has next to no rate: there would be no other
-            raise UsageError(
-                f"{self.name}: {steps} steps are no more than one epoch ({per_epoch}), and one cycle that changes once "
-                f"an epoch needs two; --set {self.name}.schedule=linear would work"
-            )
-        return OneCycle(per_epoch, math.ceil(steps / per_epoch))
+        return right_or_wrong(proteins, torch.stack(found))
 
     def _classes(self, params: ProteinParams) -> int:
         return params.classes or self.proteins.classes

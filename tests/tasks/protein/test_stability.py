@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 from smc_tasks.protein.alphabets import ESM
-from smc_tasks.protein.classifier import OneCycle, ProteinClassifier, collate
+from smc_tasks.protein.classifier import ProteinClassifier, collate
+from smc_tasks.protein.recipe import OneCycle
 from smc_tasks.protein.stability import ProteinParams, hp_s, meltome
 
 from smc_harness import LinearWarmup
