@@ -56,8 +56,8 @@ class InverseFoldingParams(FinetuningParams):
         super().__post_init__()
         if self.selection not in SELECTIONS:
             raise UsageError(f"selection={self.selection!r}: expected {' or '.join(SELECTIONS)}")
-        if self.hidden % self.heads or self.hidden % 2:
-            raise UsageError(f"hidden={self.hidden}: expected an even multiple of heads={self.heads}")
+        if self.hidden % self.heads or self.hidden % 2 or self.hidden < 4:
+            raise UsageError(f"hidden={self.hidden}: expected an even multiple of heads={self.heads}, 4 or more")
 
 
 class InverseFolding:
