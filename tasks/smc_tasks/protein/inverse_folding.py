@@ -60,8 +60,8 @@ class InverseFoldingParams(FinetuningParams):
         for name, choices in (("selection", SELECTIONS), ("schedule", SCHEDULES)):
             if (value := getattr(self, name)) not in choices:
                 raise UsageError(f"{name}={value!r}: expected {' or '.join(choices)}")
-        if self.hidden % self.heads or self.hidden % 2:
-            raise UsageError(f"hidden={self.hidden}: expected an even multiple of heads={self.heads}")
+        if self.hidden % self.heads or self.hidden % 2 or self.hidden < 4:
+            raise UsageError(f"hidden={self.hidden}: expected an even multiple of heads={self.heads}, 4 or more")
 
 
 class InverseFolding:

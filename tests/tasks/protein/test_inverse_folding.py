@@ -146,7 +146,12 @@ def test_the_recipe_is_the_published_one() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "complaint"),
-    [({"hidden": 10}, "hidden=10"), ({"heads": 3}, "hidden=64"), ({"selection": "best"}, "selection='best'")],
+    [
+        ({"hidden": 10}, "hidden=10"),
+        ({"hidden": 2, "heads": 2}, "hidden=2"),
+        ({"heads": 3}, "hidden=64"),
+        ({"selection": "best"}, "selection='best'"),
+    ],
 )
 def test_impossible_settings_are_refused(setting: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):

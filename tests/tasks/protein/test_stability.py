@@ -86,7 +86,7 @@ def test_the_schedule_is_torch_s_one_cycle_stepped_once_an_epoch(epochs: int) ->
 
 
 def test_one_epoch_in_one_cycle_would_train_nothing_and_is_refused() -> None:
-    context = SimpleNamespace(params=ProteinParams(steps=10), data={"train": range(30)})
+    context = SimpleNamespace(name="hp-s-esm1b", params=ProteinParams(steps=10), data={"train": range(30)})
     with pytest.raises(UsageError, match=r"hp-s-esm1b: 10 steps .*; --set hp-s-esm1b.schedule=linear would work"):
         hp_s.recipe(context)
     context.params = ProteinParams(steps=10, schedule="linear", warmup=5)
