@@ -28,8 +28,10 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
         arguments |= {"output_loading_info": True, "use_safetensors": None if pickled else True}
     from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what a checkpoint lacks is said below, what it has beside that does not matter
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    # what a checkpoint lacks is said below, what it has beside that does not matter
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # nobody sees a worker's; each would leave a semaphore behind that is complained of
     try:
         found = kind.from_pretrained(place.name, revision=place.revision or "main", **arguments)
     except OSError as error:
@@ -41,6 +43,8 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
         ) from error
     finally:
         logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
     if not is_model:
         return found
     model, information = found
