@@ -26,8 +26,9 @@ class FinetuningParams:
 
     model: hub id of the checkpoint, or its folder's name under --model-dir; revision: its commit on the hub.
     steps: optimiser steps of a training, before and after pruning; where there are none, epochs counts.
-    batch_size: examples a step; micro_batch: of those, how many at once (fewer need less memory). learning_rate: the
-    peak; warmup: steps up to it. evaluation_batch: examples scored at once.
+    batch_size: examples a step; micro_batch: of those, how many at once (fewer need less memory).
+    gradient_checkpointing: keep a layer's input alone and compute the rest again in the backward pass: less memory for
+    a third more work. learning_rate: the peak; warmup: steps up to it. evaluation_batch: examples scored at once.
     """
 
     model: str
@@ -36,6 +37,7 @@ class FinetuningParams:
     epochs: int = 3
     batch_size: int = 16
     micro_batch: int | None = None
+    gradient_checkpointing: bool = False
     learning_rate: float = 1e-5
     warmup: int = 150
     evaluation_batch: int = 64
@@ -43,7 +45,7 @@ class FinetuningParams:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and not value > 0 and field.name != "warmup":
+            if type(value) in (int, float) and not value > 0 and field.name != "warmup":
                 raise UsageError(f"{field.name}={value}: expected a number above 0")
         if self.warmup < 0:
             raise UsageError(f"warmup={self.warmup}: expected 0 or more")

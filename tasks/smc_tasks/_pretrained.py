@@ -48,6 +48,20 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
     return model
 
 
+def checkpointed(model: Any, context: TaskContext) -> Any:
+    """A model of transformers, which recomputes activations in its backward pass where `gradient_checkpointing` is set.
+
+    Dropout falls as in the forward pass, so that nothing changes but memory and time. Only in training mode: a pruner
+    that scores in eval mode, and may want second derivatives, sees an ordinary model.
+    """
+    if context.params.gradient_checkpointing:
+        # transformers 5 renamed it; reentrant checkpoints cannot serve `autograd.grad`
+        names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+        enable = next(getattr(model, name) for name in names if hasattr(model, name))
+        enable({"use_reentrant": False})
+    return model
+
+
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 

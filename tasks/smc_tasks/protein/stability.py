@@ -132,11 +132,12 @@ class Stability:
 
     @hookimpl
     def prepare_model(self, context: TaskContext) -> torch.nn.Module:
+        from smc_tasks._pretrained import checkpointed
         from smc_tasks.protein.classifier import ProteinClassifier
         from smc_tasks.protein.encoders import pretrained_esm, scratch_esm
 
         encoder = scratch_esm(context.params) if context.pretrained is None else pretrained_esm(context)
-        return ProteinClassifier(encoder, self._classes(context))
+        return ProteinClassifier(checkpointed(encoder, context), self._classes(context))
 
     @hookimpl
     def prunable(self, model: torch.nn.Module) -> Mapping[str, Sequence[str]]:
