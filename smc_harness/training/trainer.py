@@ -26,6 +26,11 @@ _BEST = "best:"
 _KEPT = "kept:"
 
 
+def without_best(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `Training.packed` gave, but for the best weights so far: for a model that gets another mask."""
+    return {name: tensor for name, tensor in packed.items() if not name.startswith(_BEST)}
+
+
 @dataclass
 class Enforcer:
     """A mask in the form that training uses: float tensors beside their parameters.
