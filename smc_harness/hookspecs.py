@@ -217,8 +217,8 @@ def collate(examples: list[Any], context: TaskContext) -> Any:
 def compute_loss(model: torch.nn.Module, batch: Any, context: TaskContext) -> torch.Tensor | None:
     """The training loss.
 
-    When: every training step, and whenever a pruner asks for `context.loss(model, batch)`.
-    First result wins; required of every task.
+    When: every training step, and whenever a pruner asks for `context.loss(model, batch)`; under torch's autocast with
+    `--precision bfloat16`, as `evaluate` is. First result wins; required of every task.
     batch: what `collate` returned, on the model's device.
     Returns: a scalar, the mean over the examples of the batch, attached to the graph.
     """

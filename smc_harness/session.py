@@ -19,6 +19,7 @@ from smc_harness.conversation.relay import wraps
 from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import ExitCode, UsageError, one_line
+from smc_harness.execution.devices import Device, choose
 from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import PluginRef, Progress
 from smc_harness.execution.protocol import Executor
@@ -34,7 +35,8 @@ class Session:
     """What session plugins see of a run; read only.
 
     results: by cell id, in the order in which they were settled. denses: by (task, seed). running: what is under way,
-    by "task::pruner seedK". interrupted: whether Ctrl-C ended it. faults: what session plugins raised.
+    by "task::pruner seedK". interrupted: whether Ctrl-C ended it. faults: what session plugins raised. device: what is
+    computed on.
     """
 
     config: Config
@@ -46,6 +48,7 @@ class Session:
     running: dict[str, Progress] = field(default_factory=dict)
     interrupted: bool = False
     faults: list[str] = field(default_factory=list)
+    device: Device = field(default_factory=Device)
 
     def in_order(self) -> list[CellResult]:
         """One result for every collected cell, in collection order; `not-run` for those that were not needed."""
@@ -96,6 +99,7 @@ def cannot_start(session: Session) -> ExitCode | None:
 def plan(session: Session) -> list[Track]:
     """Group the cells into trajectories, and those around the dense models that they share. Raises UsageError."""
     options = session.config.options
+    session.device = choose(options.device)
     common = RunOptions(
         session_seed=options.seed,
         scope=options.scope,
@@ -103,6 +107,8 @@ def plan(session: Session) -> list[Track]:
         data_dir=str(Path(options.data_dir).resolve()) if options.data_dir else None,
         model_dir=str(Path(options.model_dir).resolve()) if options.model_dir else None,
         threads=options.threads,
+        device=session.device.kind,
+        precision=options.precision,
         wrappers=tuple(plugin.identity for plugin in session.config.stash.get("listeners", ()) if wraps(plugin)),
     )
     tracks: dict[tuple[str, str, int], Track] = {}
@@ -146,7 +152,7 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
         tracks,
-        lambda jobs: _executor(options.n, jobs, session.store / "logs"),
+        lambda jobs: _executor(options.n, jobs, session.store / "logs", session.device),
         results,
         rules,
         observer,
@@ -159,16 +165,21 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
         session.interrupted = True
 
 
-def _executor(wanted: str, jobs: int, logs: Path) -> Executor:
+def _executor(wanted: str, jobs: int, logs: Path, device: Device) -> Executor:
     from smc_harness.execution.processes import ProcessExecutor
     from smc_harness.execution.serial import SerialExecutor
 
-    workers = worker_count(wanted)
-    return ProcessExecutor(min(workers, jobs), logs) if workers else SerialExecutor()
+    workers = worker_count(wanted, device)
+    return ProcessExecutor(min(workers, jobs), logs, device.gpus) if workers else SerialExecutor(device.gpus)
 
 
-def worker_count(wanted: str) -> int:
-    """Workers for `-n`: a number, or `auto` for one a core that this process may use. Raises UsageError."""
+def worker_count(wanted: str, device: Device) -> int:
+    """Workers for `-n`: a number, or `auto` for one a GPU, or one a core that this process may use.
+
+    Raises UsageError.
+    """
+    if wanted == "auto" and device.kind != "cpu":
+        return max(1, len(device.gpus))
     if wanted == "auto":
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not wanted.isdecimal():

@@ -89,7 +89,8 @@ class Dynamic:
         """Scores by which dead weights are grown: a draw."""
         import torch
 
-        return torch.rand(parameter.shape, generator=context.generator, dtype=torch.float64)
+        draws = torch.rand(parameter.shape, generator=context.generator, dtype=torch.float64)
+        return draws.to(parameter.device)
 
 
 class First(Protocol):

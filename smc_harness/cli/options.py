@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from smc_harness import __version__
 from smc_harness.config import Parser
+from smc_harness.conversation.options import PRECISIONS
 from smc_harness.verdict.search import SEARCHES
 
 _EPILOG = """\
@@ -69,10 +71,14 @@ def _how(group: argparse._ArgumentGroup) -> None:
         type=_workers,
         default="auto",
         metavar="N",
-        help="worker processes (default auto: one a core); 0: none, for a debugger",
+        help="worker processes (default auto: one a core, or one a GPU); 0: none, for a debugger",
     )
     add("--threads", type=_positive, default=1, metavar="T", help="threads of each worker (default 1; changes the "
         "last bits of results)")  # fmt: skip
+    add("--device", type=_device, default="auto", metavar="D", help="cpu; cuda, all visible GPUs; cuda:N, one of them; "
+        "mps; auto (default): cuda where there is a GPU that torch can use, else cpu")  # fmt: skip
+    add("--precision", choices=PRECISIONS, default="float32", help="of the forward passes (default float32); weights, "
+        "optimisers, scores and masks are float32 in either case")  # fmt: skip
     add("--store", default=".smc-harness", metavar="DIR", help="where results and trained states are kept")
     add("--cache-clear", action="store_true", help="empty the store first")
     add("--data-dir", metavar="DIR", help="folder of local datasets")
@@ -112,6 +118,14 @@ def _positive(text: str) -> int:
 def _workers(text: str) -> str:
     if text != "auto" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} given; a number of workers, or auto, would work")
+    return text
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch("auto|cpu|mps|cuda(:[0-9]+)?", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} given; auto, cpu, cuda, cuda:0 (or another number) or mps would work"
+        )
     return text
 
 

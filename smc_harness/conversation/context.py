@@ -127,7 +127,7 @@ class PrunerContext(Context):
     mask: {name: bool} so far, or None while the model is dense. step, total_steps: in `update_mask`.
     level: the level asked of the cell; set in `update_mask` alone, since scores and masks may serve several levels (a
     mask's own level is an argument of `apply_mask`). state: tensors that are kept and resumed with the
-    trajectory; change the dict in place. kept: the harness's, behind `unmasked`.
+    trajectory, on the model's device; change the dict in place. kept: the harness's, behind `unmasked`.
     """
 
     step: int = 0
@@ -189,7 +189,7 @@ class PrunerContext(Context):
         return self._talk().batch_size
 
     def loss(self, model: torch.nn.Module, batch: Any) -> torch.Tensor:
-        """The task's training loss: a scalar, the mean over the batch."""
+        """The task's training loss: a scalar, the mean over the batch; in the precision of the run."""
         return self._talk().loss(model, batch)
 
     def blocks(self, model: torch.nn.Module) -> Sequence[torch.nn.Module]:

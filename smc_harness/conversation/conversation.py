@@ -10,6 +10,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from smc_harness import hookspecs
 from smc_harness.conversation.context import Context, PrunerContext, TaskContext
+from smc_harness.conversation.device import forward_pass
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import relay
 from smc_harness.declarations.outcomes import Outcomes
@@ -110,9 +112,11 @@ class Conversation:
         was_training = model.training
         model.eval()
         with torch.inference_mode(), self.seeded(self.task, "evaluate"):
-            outcomes = self._required("evaluate", self.hook.evaluate(model=model, split=split, context=self.task))
+            with forward_pass(self.device, self.options.precision):
+                outcomes = self._required("evaluate", self.hook.evaluate(model=model, split=split, context=self.task))
             if not isinstance(outcomes, Outcomes):
                 raise PluginError(f"{self.task.name}: evaluate returned {type(outcomes).__name__}; Outcomes would work")
+            outcomes = _on_cpu(outcomes)
             if len(outcomes) != len(self.data[split]):
                 raise PluginError(
                     f"{self.task.name}: evaluate gave {len(outcomes)} outcomes for {len(self.data[split])} examples of "
@@ -133,7 +137,8 @@ class Conversation:
         return [(name, parameters[name]) for name in self._names]
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
-        loss = self._required("compute_loss", self.hook.compute_loss(model=model, batch=batch, context=self.task))
+        with forward_pass(self.device, self.options.precision):
+            loss = self._required("compute_loss", self.hook.compute_loss(model=model, batch=batch, context=self.task))
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise PluginError(f"{self.task.name}: compute_loss must return a scalar tensor, the mean over the batch")
         return loss
@@ -141,7 +146,9 @@ class Conversation:
     def select(self, scores: Mapping[str, Tensor], level: float, regrow: bool) -> dict[str, Tensor]:
         assert self.pruner_plugin is not None
         self.selected = True
-        alive = None if regrow else self.pruner.mask
+        alive = None
+        if self.pruner.mask is not None and not regrow:
+            alive = {name: self.pruner.mask[name].to(tensor.device) for name, tensor in scores.items()}
         return select(scores, level, self.pruner_plugin.structure, alive)
 
     def blocks(self, model: nn.Module) -> Sequence[nn.Module]:
@@ -205,7 +212,9 @@ class Conversation:
 def isolated_random(seed: int) -> Iterator[None]:
     """Seed the global generators of torch, numpy and Python; restore what they were on the way out."""
     python, numbers = random.getstate(), numpy.random.get_state()
-    with torch.random.fork_rng():
+    # left to itself, fork_rng would start CUDA for a run on the CPU
+    gpus = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(gpus, device_type="cuda"):
         seed_globally(seed)
         try:
             yield
@@ -219,6 +228,8 @@ def seed_globally(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
 
@@ -245,6 +256,16 @@ def _carve_valid(splits: Mapping[str, Sequence[Any]], seed: int) -> dict[str, Se
         "train": [train[i] for i in range(len(train)) if i not in held_out],
         "valid": [train[i] for i in sorted(held_out)],
     }
+
+
+def _on_cpu(outcomes: Outcomes) -> Outcomes:
+    """The same outcomes where statistics and reports want them, in float32 or wider."""
+    values, predictions = outcomes.values, outcomes.predictions
+    return replace(
+        outcomes,
+        values=values.to("cpu", torch.promote_types(values.dtype, torch.float32)),
+        predictions=predictions.cpu() if predictions is not None else None,
+    )
 
 
 def _to_device(batch: Any, device: torch.device) -> Any:

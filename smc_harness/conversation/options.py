@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from smc_harness.declarations.pretrained import Pretrained
 from smc_harness.store.identity import digest
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -16,6 +18,7 @@ class RunOptions:
     model_dir: --model-dir. pretrained: the place of the task's checkpoint.
     wrappers: identities of the session plugins that wrap hooks of tasks and pruners, since they can change numbers.
     threads: intra-op threads of every stage; one, unless --threads says otherwise.
+    device: `cpu`, `cuda` or `mps`; which GPU of several is the worker's affair. precision: one of PRECISIONS.
     """
 
     session_seed: int = 0
@@ -27,6 +30,7 @@ class RunOptions:
     pretrained: Pretrained | None = None
     threads: int = 1
     device: str = "cpu"
+    precision: str = "float32"
     wrappers: tuple[str, ...] = ()
 
     def data_identity(self) -> str:

@@ -233,7 +233,7 @@ class Driver:
     @staticmethod
     def _has_result(owner: Dense | Track, level: float | None) -> bool:
         if isinstance(owner, Dense):
-            return owner.measurement is not None
+            return owner.settled
         return level in owner.verdicts or level in owner.measured
 
     def _accept_dense(self, dense: Dense, measurement: Measurement) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from smc_harness.cells import Verdict
+from smc_harness.conversation.device import repeatable
 from smc_harness.errors import one_line
 from smc_harness.execution.jobs import Emit, Event, Failed, Finished, Job, Measured, Progress, Started
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
@@ -27,10 +28,11 @@ def perform(job: Job, emit: Emit) -> Iterator[Event]:
     threads = torch.get_num_threads()
     torch.set_num_threads(job.options.threads)
     try:
-        if job.pruner is None:
-            yield from _attempt(job, None, _Lazy(job, emit))
-        else:
-            yield from _walk(job, _Lazy(job, emit))
+        with repeatable(job.options.device):
+            if job.pruner is None:
+                yield from _attempt(job, None, _Lazy(job, emit))
+            else:
+                yield from _walk(job, _Lazy(job, emit))
     finally:
         torch.set_num_threads(threads)
     yield Finished()

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from smc_harness.execution.devices import confine, least_used
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Started
 
 _OUTPUT_KEPT = 4000
@@ -31,16 +32,21 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     log: Path
+    gpu: str | None = None
     job: Job | None = None
     level: float | None = None
 
 
 class ProcessExecutor:
-    """`slots` workers; one that dies is replaced when the next job comes. logs: folder for what plugins print."""
+    """`slots` workers; one that dies is replaced when the next job comes.
 
-    def __init__(self, slots: int, logs: Path) -> None:
+    logs: folder for what plugins print. gpus: shared by the workers; none where they compute on the CPU.
+    """
+
+    def __init__(self, slots: int, logs: Path, gpus: Sequence[str] = ()) -> None:
         self.slots = slots
         self.logs = logs
+        self.gpus = gpus
         self._idle: list[_Worker] = []
         self._busy: list[_Worker] = []
         self._numbers = count()
@@ -91,11 +97,12 @@ class ProcessExecutor:
     def _start(self) -> _Worker:
         here, there = self._context.Pipe()
         log = self.logs / f"worker-{os.getpid()}-{next(self._numbers)}.log"
+        gpu = least_used(self.gpus, [worker.gpu for worker in [*self._busy, *self._idle]])
         with _quiet_main(), _fixed_hashes():
-            process = self._context.Process(target=_work, args=(there, str(log)), daemon=True)
+            process = self._context.Process(target=_work, args=(there, str(log), gpu), daemon=True)
             process.start()
         there.close()
-        return _Worker(process, here, log)
+        return _Worker(process, here, log, gpu)
 
     def close(self) -> None:
         for worker in [*self._busy, *self._idle]:
@@ -145,7 +152,7 @@ def _fixed_hashes() -> Iterator[None]:
             os.environ["PYTHONHASHSEED"] = before
 
 
-def _work(pipe: Connection, log: str) -> None:
+def _work(pipe: Connection, log: str, gpu: str | None) -> None:
     """The worker's life: jobs come through the pipe, events go back."""
     # Ctrl-C reaches the whole process group; the driver decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -153,6 +160,8 @@ def _work(pipe: Connection, log: str) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    confine(gpu)
+    from smc_harness.conversation import device
     from smc_harness.execution.perform import perform
 
     while True:
@@ -163,6 +172,8 @@ def _work(pipe: Connection, log: str) -> None:
         os.truncate(log, 0)
         for event in perform(job, pipe.send):
             pipe.send(event)
+            if isinstance(event, Failed) and device.is_broken():
+                return  # the driver starts another worker for what is left of the job
         sys.stdout.flush()
         sys.stderr.flush()
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from smc_harness.execution.devices import confine
 from smc_harness.execution.jobs import Event, Job
 
 
 class SerialExecutor:
-    """One job at a time, in this process; a crash of the process is the run's."""
+    """One job at a time, in this process, on the first of the GPUs; a crash of the process is the run's."""
 
     slots = 1
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: Sequence[str] = ()) -> None:
+        confine(next(iter(gpus), None))
         self._waiting: deque[Job] = deque()
 
     def submit(self, job: Job) -> None:

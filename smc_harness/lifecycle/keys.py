@@ -52,6 +52,7 @@ def root(task: Plugin, options: RunOptions, seed: int) -> str:
         seed,
         options.threads,
         options.device,
+        options.precision,
         options.wrappers,
     )
 

@@ -62,6 +62,8 @@ def unpack(key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any], mod
         part, _, rest = name.partition(":")
         groups[part][rest] = tensor
     own = weights_of(model)
+    device = next((tensor.device for tensor in own.values()), torch.device("cpu"))
+    groups |= {part: {name: tensor.to(device) for name, tensor in groups[part].items()} for part in ("mask", "plugin")}
     if own.keys() != groups["weights"].keys() or any(own[n].shape != t.shape for n, t in groups["weights"].items()):
         raise PluginError(_VARIES)
     for name, tensor in groups["weights"].items():

@@ -36,7 +36,7 @@ from smc_harness.sparsity import mask as masks
 from smc_harness.sparsity.patterns import broken
 from smc_harness.sparsity.scope import not_linear
 from smc_harness.store.artifacts import Artifacts
-from smc_harness.training.trainer import Training
+from smc_harness.training.trainer import Training, without_best
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, step, of)"""
@@ -268,7 +268,7 @@ class Trajectory:
     def _prune(self, level: float, before: State, key: str) -> State:
         pruner = self.talk.pruner
         if self._own is not None:
-            return State(key, self._replay(), before.progress, before.turn, {}, before.optimizer)
+            return State(key, self._replay(), before.progress, before.turn, {}, without_best(before.optimizer))
         pruner.mask, pruner.state = before.mask, dict(before.plugin)
         if self._scored is None or self._scored.at != before.key:
             self._raise_again(failure := f"scores at {before.key}")
@@ -281,7 +281,7 @@ class Trajectory:
         pruner.state = dict(self._scored.state)
         pruner.logged |= self._scored.logged
         mask = self._choose(self._scored.scores, level)
-        return State(key, mask, before.progress, before.turn, dict(pruner.state), before.optimizer)
+        return State(key, mask, before.progress, before.turn, dict(pruner.state), without_best(before.optimizer))
 
     def _reprune(self, level: float) -> dict[str, Tensor]:
         """Score and prune within a training stage."""
@@ -317,7 +317,7 @@ class Trajectory:
         model, _ = self._live()
         if sparse is not None:
             masks.put_on(sparse, self.talk.prunable(model))
-        return State(key, sparse, now.progress, now.turn, before.plugin, now.optimizer)
+        return State(key, sparse, now.progress, now.turn, before.plugin, without_best(now.optimizer))
 
     def _score(self, *purpose: object) -> dict[str, Tensor] | None:
         assert self._model is not None

@@ -96,9 +96,13 @@ class Terminal:
             counted(len({getattr(cell, axis) for cell in collection.cells}), axis)
             for axis in ("task", "pruner", "level", "seed")
         ]
+        gpus = session.device.gpus
+        device = f"device {session.device.kind}" + (f" ({counted(len(gpus), 'GPU')})" if gpus else "")
+        how = [device] * (session.device.kind != "cpu")
+        how += [f"precision {options.precision}"] * (options.precision != "float32")
         self.line(
             f"smc-harness {__version__}, torch {version('torch')}, scope {options.scope}, session seed {options.seed}, "
-            f"store {session.store}"
+            f"{''.join(f'{item}, ' for item in how)}store {session.store}"
         )
         gone = f", {collection.deselected} deselected" if collection.deselected else ""
         self.line(f"collected {counted(len(collection.cells), 'cell')} ({', '.join(counts)}){gone}\n")

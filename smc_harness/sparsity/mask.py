@@ -37,23 +37,32 @@ def check_tensors(given: object, prunable: Prunable, what: str, plugin: str) -> 
 
 
 def check_mask(given: object, prunable: Prunable, plugin: str) -> dict[str, Tensor]:
-    """`check_tensors`, and every tensor is bool. Returns copies, so that the plugin cannot change them later."""
+    """`check_tensors`, and every tensor is bool.
+
+    Returns copies, so that the plugin cannot change them later, each on its parameter's device.
+    """
     mask = check_tensors(given, prunable, "mask", plugin)
     for name, tensor in mask.items():
         if tensor.dtype != torch.bool:
             raise PluginError(f"{plugin}: mask[{name!r}] has dtype {tensor.dtype}; torch.bool (True = keep) would work")
-    return {name: tensor.clone() for name, tensor in mask.items()}
+    return {name: mask[name].to(parameter.device, copy=True) for name, parameter in prunable}
 
 
 def check_scores(given: object, prunable: Prunable, plugin: str) -> dict[str, Tensor]:
-    """`check_tensors`, and every tensor is floating without NaN."""
+    """`check_tensors`, and every tensor is floating without NaN.
+
+    Returns them on their parameters' devices, but for mps, which has no float64 to rank them in: on the CPU.
+    """
     scores = check_tensors(given, prunable, "scores", plugin)
     for name, tensor in scores.items():
         if not tensor.is_floating_point():
             raise PluginError(f"{plugin}: scores[{name!r}] has dtype {tensor.dtype}; a floating dtype would work")
         if torch.isnan(tensor).any():
             raise PluginError(f"{plugin}: scores[{name!r}] hold NaN; every score must be a number or +-inf")
-    return scores
+    return {
+        name: scores[name].to("cpu" if parameter.device.type == "mps" else parameter.device)
+        for name, parameter in prunable
+    }
 
 
 @torch.no_grad()
@@ -78,7 +87,7 @@ def densities(mask: Mapping[str, Tensor] | None, prunable: Prunable) -> dict[str
     """{name: share of the tensor's weights that live}; 1.0 for an empty tensor."""
     if mask is None:
         return {name: 1.0 for name, _ in prunable}
-    return {name: float(mask[name].double().mean()) if mask[name].numel() else 1.0 for name, _ in prunable}
+    return {name: int(mask[name].sum()) / mask[name].numel() if mask[name].numel() else 1.0 for name, _ in prunable}
 
 
 def kept(mask: Mapping[str, Tensor]) -> tuple[int, ...]:

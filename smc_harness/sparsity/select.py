@@ -156,12 +156,26 @@ def keep_highest(scores: Tensor, pruned: int) -> Tensor:
     """All but the `pruned` lowest of a flat tensor; all of it where `pruned` is not positive."""
     if pruned <= 0:
         return torch.ones_like(scores, dtype=torch.bool)
-    threshold = torch.kthvalue(scores, pruned).values
+    threshold = kth_lowest(scores, pruned)
     keep = scores >= threshold
     surplus = pruned - (scores.numel() - int(keep.sum()))
     ties = (scores == threshold).nonzero().view(-1)
     keep[ties[ties.numel() - surplus :]] = False
     return keep
+
+
+def kth_lowest(scores: Tensor, k: int) -> Tensor:
+    """The k-th lowest value of a flat tensor, k from 1.
+
+    Among equal values kthvalue could find any on a GPU, for which torch before 2.10 refuses it under strictly
+    repeatable algorithms. The value is the same whichever it finds.
+    """
+    strictness = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
+    try:
+        return torch.kthvalue(scores, k).values
+    finally:
+        torch.set_deterministic_debug_mode(strictness)
 
 
 def _budget(scores: Scores, level: float, allocation: str, alive: Mask | None) -> dict[str, int]:

@@ -35,7 +35,14 @@ def pack(optimizer: Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]
 def unpack(optimizer: Optimizer, packed: Mapping[str, Tensor], names: Mapping[Tensor, str]) -> None:
     """Give the optimiser the state that `pack` took from its like."""
     parameters = {name: parameter for parameter, name in names.items()}
+    on_device = {
+        parameter: group.get("fused") or group.get("capturable")
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
     for key, tensor in packed.items():
         name, _, entry = key.rpartition("/")
         parameter = parameters[name]
-        optimizer.state[parameter][entry] = tensor.clone().to(parameter.device if tensor.dim() else tensor.device)
+        # as `Optimizer.load_state_dict` does: only kernels that count the steps themselves have the count beside them
+        stays = entry == "step" and not on_device[parameter]
+        optimizer.state[parameter][entry] = tensor.to("cpu" if stays else parameter.device, copy=True)

@@ -26,6 +26,11 @@ _BEST = "best:"
 _KEPT = "kept:"
 
 
+def without_best(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `Training.packed` gave, but for the best weights so far: for a model that gets another mask."""
+    return {name: tensor for name, tensor in packed.items() if not name.startswith(_BEST)}
+
+
 @dataclass
 class Enforcer:
     """A mask in the form that training uses: float tensors beside their parameters.
@@ -119,7 +124,8 @@ class Training:
         first, last, total = round(start * self.recipe.steps), round(until * self.recipe.steps), self.recipe.steps
         if packed:
             if self.dead == "kept":
-                self.kept = {n.removeprefix(_KEPT): t.clone() for n, t in packed.items() if n.startswith(_KEPT)}
+                kept = {n.removeprefix(_KEPT): t for n, t in packed.items() if n.startswith(_KEPT)}
+                self.kept = {n: t.to(self.conversation.device, copy=True) for n, t in kept.items()}
             state = {name: tensor for name, tensor in packed.items() if not name.startswith(_KEPT)}
             optimizers.unpack(self.optimizer, self._take_best(state), self.names)
             if self.enforcer is not None:
@@ -297,9 +303,13 @@ class Training:
         best = {name.removeprefix(_BEST): tensor for name, tensor in packed.items() if name.startswith(_BEST)}
         if best:
             weights = {n.removeprefix("weights:"): t for n, t in best.items() if n.startswith("weights:")}
-            mask = {n.removeprefix("mask:"): t for n, t in best.items() if n.startswith("mask:")}
+            mask = {
+                n.removeprefix("mask:"): t.to(self.conversation.device)
+                for n, t in best.items()
+                if n.startswith("mask:")
+            }
             self._best = (float(best["value"]), weights, mask or None)
-        return {name: tensor for name, tensor in packed.items() if not name.startswith(_BEST)}
+        return without_best(packed)
 
     def _restore_best(self) -> None:
         assert self._best is not None

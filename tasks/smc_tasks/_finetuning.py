@@ -27,14 +27,16 @@ class PretrainedParams:
 
     model: hub id of the checkpoint, or its folder's name under --model-dir; revision: its commit on the hub.
     steps: optimiser steps of a training, before and after pruning. micro_batch: of the examples of a step, how many at
-    once (fewer need less memory). learning_rate: the peak; warmup: steps up to it. evaluation_batch: examples scored at
-    once.
+    once (fewer need less memory). gradient_checkpointing: keep a layer's input alone and compute the rest again in the
+    backward pass: less memory for a third more work. learning_rate: the peak; warmup: steps up to it.
+    evaluation_batch: examples scored at once.
     """
 
     model: str
     revision: str | None = None
     steps: int | None = None
     micro_batch: int | None = None
+    gradient_checkpointing: bool = False
     learning_rate: float = 1e-5
     warmup: int = 150
     evaluation_batch: int = 64
@@ -45,7 +47,7 @@ class PretrainedParams:
         for field in fields(self):
             value = getattr(self, field.name)
             zero = field.name in self.may_be_zero
-            if isinstance(value, int | float) and not (value > 0 or (zero and value == 0)):
+            if type(value) in (int, float) and not (value > 0 or (zero and value == 0)):
                 raise UsageError(f"{field.name}={value}: expected {'0 or more' if zero else 'a number above 0'}")
 
     @property

@@ -31,7 +31,8 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     # what a checkpoint lacks is said below, what it has beside that does not matter
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # nobody sees a worker's; each would leave a semaphore behind that is complained of
+    # nobody sees a worker's, and its semaphore would outlive the worker
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         found = kind.from_pretrained(place.name, revision=place.revision or "main", **arguments)
     except OSError as error:
@@ -44,7 +45,7 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
     finally:
         logging.set_verbosity(verbosity)
         if bars:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     if not is_model:
         return found
     model, information = found
@@ -55,6 +56,20 @@ def load(kind: Any, context: TaskContext, fresh: Sequence[str] = (), **arguments
             + (f" and {len(lacking) - 1} more" if len(lacking) > 1 else "")
             + f"; a checkpoint of a {type(model).__name__} would work"
         )
+    return model
+
+
+def checkpointed(model: Any, context: TaskContext) -> Any:
+    """A model of transformers, which recomputes activations in its backward pass where `gradient_checkpointing` is set.
+
+    Dropout falls as in the forward pass, so that nothing changes but memory and time. Only in training mode: a pruner
+    that scores in eval mode, and may want second derivatives, sees an ordinary model.
+    """
+    if context.params.gradient_checkpointing:
+        # transformers 5 renamed it; reentrant checkpoints cannot serve `autograd.grad`
+        names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+        enable = next(getattr(model, name) for name in names if hasattr(model, name))
+        enable({"use_reentrant": False})
     return model
 
 

@@ -24,6 +24,13 @@ def process(*words: str, folder: Path, environment: dict[str, str] | None = None
     )
 
 
+def imports_of(*words: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """The command line in a process of its own, and the top-level modules that it imported."""
+    done = process(sys.executable, "-X", "importtime", "-m", "smc_harness", *words, folder=folder)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return done, {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -41,15 +48,21 @@ def process(*words: str, folder: Path, environment: dict[str, str] | None = None
     ids=" ".join,
 )
 def test_what_runs_no_model_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
-    done = process(sys.executable, "-X", "importtime", "-m", "smc_harness", *words, folder=tmp_path)
+    done, imported = imports_of(*words, folder=tmp_path)
     assert done.returncode == (4 if words == ["--colect"] else 0)
-    imported = {
-        line.rpartition("|")[2].strip().partition(".")[0]
-        for line in done.stderr.splitlines()
-        if line.startswith("import time:")
-    }
     assert "smc_harness" in imported
     assert imported & HEAVY == set()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_run_that_finds_everything_in_the_store_does_without_torch(workshop: Workshop, device: str) -> None:
+    workshop.toy()
+    workshop.pruner("mine")
+    words = ("--collect", "plugins", "--levels", "0.5", "--device", device)
+    assert workshop.run(*words, "-n", "0").code == 0
+    done, imported = imports_of(*words, folder=workshop.folder)
+    assert "(1 from the store)" in done.stdout
+    assert "torch" not in imported
 
 
 def test_version_and_help_are_shown(command: Command) -> None:

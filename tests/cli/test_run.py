@@ -60,6 +60,11 @@ ONE_ID = "commonsense-mini::snip[0.5,seed0]"
         ),
         (["--collect", "nowhere"], "--collect nowhere: no such file or folder"),
         (["-n", "x"], "argument -n: 'x' given; a number of workers, or auto, would work"),
+        (
+            ["--device", "gpu"],
+            "argument --device: 'gpu' given; auto, cpu, cuda, cuda:0 (or another number) or mps would work",
+        ),
+        (["--precision", "float16"], "argument --precision: invalid choice: 'float16'"),
         (["-p", "jsn"], "-p jsn: no such session plugin; did you mean 'json'?"),
         (["-p"], "argument -p: expected one argument"),
         (["--search", "fast"], "argument --search: invalid choice: 'fast'"),
@@ -444,3 +449,47 @@ def test_missing_data_is_the_only_line(command: Command, workshop: Workshop) -> 
     ran = command("--tasks", "mawps-gts", "--pruners", "snip", "--data-dir", str(workshop.folder))
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (4, "", 1)
     assert "arithmetic/cv_mawps/fold0/train.csv" in ran.err
+
+
+# -- device and precision ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smc_harness.execution.devices._cuda_of_torch", lambda: "12.8")
+    monkeypatch.setattr("smc_harness.execution.devices._ask_driver", lambda: (0, 0))
+
+
+TOY = ("--collect", "plugins", "--pruners", "magnitude-before", "--levels", "0.5", "--json", "out.json", "-n", "0")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_device_that_is_not_there_is_one_line_and_exit_code_4(
+    command: Command, workshop: Workshop, no_gpu: None, device: str
+) -> None:
+    workshop.toy()
+    ran = command(*TOY, "--device", device)
+    line = f"smc-harness: --device {device}: there is no NVIDIA GPU with a working driver; --device cpu would work\n"
+    assert (ran.code, ran.out, ran.err) == (4, "", line)
+
+
+def test_what_the_cpu_measured_is_found_again_by_auto_where_there_is_no_gpu(
+    command: Command, workshop: Workshop, no_gpu: None
+) -> None:
+    workshop.toy()
+    assert command(*TOY, "--device", "cpu").code == 0
+    first = json.loads((workshop.folder / "out.json").read_text())
+    assert "(1 from the store)" in command(*TOY).out
+    again = json.loads((workshop.folder / "out.json").read_text())
+    assert [cell["value"] for cell in again["cells"]] == [cell["value"] for cell in first["cells"]]
+    assert (again["session"]["machine"]["device"], again["session"]["machine"]["gpus"]) == ("cpu", 0)
+
+
+def test_another_precision_is_another_measurement_and_is_named(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    assert "precision" not in command(*TOY).out
+    ran = command(*TOY, "--precision", "bfloat16")
+    assert ran.code == 0, ran.err
+    assert "from the store" not in ran.out
+    assert ", precision bfloat16, store " in ran.out
+    assert json.loads((workshop.folder / "out.json").read_text())["session"]["options"]["precision"] == "bfloat16"

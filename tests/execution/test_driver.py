@@ -168,11 +168,12 @@ def test_a_worker_that_dies_costs_one_cell(drive) -> None:
     assert len(deaths) == 1
 
 
-def test_a_dense_training_that_fails_makes_its_cells_errors(drive) -> None:
+@pytest.mark.parametrize("end", [Finished(), Died(None, "the worker process ended with exit code 0")], ids=repr)
+def test_a_dense_training_that_fails_makes_its_cells_errors(drive, end: Event) -> None:
     def script(job: Job) -> Iterator[Event]:
         yield Started(None)
         yield Failed(None, "RuntimeError: no data", "Traceback ...")
-        yield Finished()
+        yield end
 
     recorder, found = drive(script)
     assert set(verdicts(found).values()) == {"error"}

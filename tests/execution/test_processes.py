@@ -9,7 +9,7 @@ import pytest
 
 from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.loading import Locator
-from smc_harness.execution.jobs import Failed, Finished, Job, PluginRef, Started
+from smc_harness.execution.jobs import Died, Failed, Finished, Job, PluginRef, Started
 from smc_harness.execution.processes import ProcessExecutor
 
 
@@ -42,6 +42,31 @@ def test_texts_have_the_same_hash_in_every_run(executor: ProcessExecutor, tmp_pa
     executor.submit(job_of(tmp_path, "import os, sys; raise ValueError(os.environ['PYTHONHASHSEED'])"))
     (failed,) = (event for _, event in executor.events() if isinstance(event, Failed))
     assert "ValueError: 0" in failed.error
+
+
+def test_every_worker_sees_one_gpu_and_a_replacement_the_same_one(tmp_path: Path) -> None:
+    executor = ProcessExecutor(3, tmp_path, gpus=("4", "GPU-5"))
+    job = job_of(tmp_path, "import os; raise ValueError(os.environ['CUDA_VISIBLE_DEVICES'])")
+    try:
+        for _ in range(3):
+            executor.submit(job)
+        errors = [event.error for _, event in executor.events() if isinstance(event, Failed)]
+        assert sorted(error.partition("ValueError: ")[2].split()[0] for error in errors) == ["4", "4", "GPU-5"]
+        gone = next(worker for worker in executor._idle if worker.gpu == "GPU-5")
+        executor._idle.remove(gone)
+        executor._bury(gone)
+        executor._idle.append(executor._start())
+        assert executor._idle[-1].gpu == "GPU-5"
+    finally:
+        executor.close()
+
+
+def test_a_worker_whose_gpu_broke_is_replaced(executor: ProcessExecutor, tmp_path: Path) -> None:
+    breaking = "from smc_harness.conversation import device; device.is_broken = lambda: True; 1 / 0"
+    executor.submit(job_of(tmp_path, breaking))
+    assert [type(event) for _, event in executor.events()] == [Started, Failed, Died]
+    executor.submit(job_of(tmp_path, "1 / 0"))
+    assert [type(event) for _, event in executor.events()] == [Started, Failed, Finished]
 
 
 def test_each_worker_has_a_log_of_its_own(executor: ProcessExecutor) -> None:

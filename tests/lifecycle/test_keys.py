@@ -58,9 +58,16 @@ def test_a_pruner_that_follows_the_mask_has_masked_trainings_of_its_own_per_leve
 
 @pytest.mark.parametrize(
     "change",
-    [{"session_seed": 1}, {"limit": 5}, {"threads": 2}, {"files": (("a.csv", "digest"),)}, {"device": "cuda"}],
+    [
+        {"session_seed": 1},
+        {"limit": 5},
+        {"threads": 2},
+        {"files": (("a.csv", "digest"),)},
+        {"device": "cuda"},
+        {"precision": "bfloat16"},
+    ],
 )
-def test_the_start_depends_on_seeds_data_threads_and_device(change) -> None:
+def test_the_start_depends_on_seeds_data_threads_device_and_precision(change) -> None:
     task = plugin("task", "toy", toy_task())
     assert keys.root(task, RunOptions(), 0) != keys.root(task, replace(RunOptions(), **change), 0)
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from smc_harness import Prune, Rewind, Train, hookimpl
+from smc_harness import Outcomes, Prune, Recipe, Rewind, Selection, Train, hookimpl
 from smc_harness.declarations.structure import NofM, Structure
 from smc_harness.errors import LeakError, PluginError
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
@@ -468,3 +468,32 @@ def test_a_rung_beside_the_level_of_a_pattern_stands_for_the_whole_pattern(traje
     hooks = pruner_of(compute_scores=magnitude, plan=hookimpl(lambda level: [Train(), Prune(rung), Train()]))
     pattern = NofM(5, 19)  # 0.7368
     assert trajectory(hooks, [pattern.level], structure=Structure(pattern=pattern)).measure(pattern.level)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        [Train(until=0.5), Prune(0.5), Train()],
+        [Train(), Prune(0.5), Rewind(to=0.5), Train()],
+    ],
+    ids=["pruned", "rewound"],
+)
+def test_the_best_weights_from_before_a_pruning_do_not_count(trajectory: Make, toy_module, plan) -> None:
+    falling = iter(range(100, 0, -1))
+
+    @hookimpl
+    def recipe(context):
+        return Recipe(20, 32, lambda groups: torch.optim.SGD(groups, lr=0.01), selection=Selection("test", 5))
+
+    @hookimpl
+    def evaluate(model, split, context):
+        return Outcomes(torch.full((len(context.data[split]),), next(falling) / 100))
+
+    toy_module.recipe, toy_module.evaluate = recipe, evaluate
+
+    @hookimpl(specname="plan")
+    def staged(level):
+        return plan
+
+    measured = trajectory(pruner_of(plan=staged, compute_scores=magnitude)).measure(0.5)
+    assert measured.realised == 0.5

@@ -12,18 +12,28 @@ from rich.console import Console
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.collection.collect import Collection
 from smc_harness.discovery.catalogue import Catalogue, Problem
+from smc_harness.execution.devices import Device
 from smc_harness.execution.jobs import Progress
 from smc_harness.report.live import LiveView
 from smc_harness.report.terminal import Terminal
 from tests.toys import PRUNER, plugin
 from tests.workshop import Ran, Workshop
 
+CPU = Device()
 LONG = "long-" * 40 + "name"
 LETTERS = {".": Verdict.PASS, "F": Verdict.FAIL, "E": Verdict.ERROR, "s": Verdict.SKIPPED}
 
 
 def config(**options: Any) -> Any:
-    settled = {"json": None, "verbose": 0, "quiet": 0, "scope": "paper", "seed": 0, "search": "until-fail"}
+    settled = {
+        "json": None,
+        "verbose": 0,
+        "quiet": 0,
+        "scope": "paper",
+        "seed": 0,
+        "precision": "float32",
+        "search": "until-fail",
+    }
     return SimpleNamespace(options=SimpleNamespace(**settled | {"debug": False} | options), stash={})
 
 
@@ -34,7 +44,12 @@ def result(cell: Cell, letter: str) -> CellResult:
 
 
 def told(
-    capsys: pytest.CaptureFixture[str], *letters: str, task: str = "t", broken: bool = False, **options: Any
+    capsys: pytest.CaptureFixture[str],
+    *letters: str,
+    task: str = "t",
+    broken: bool = False,
+    device: Device = CPU,
+    **options: Any,
 ) -> list[str]:
     """What the terminal shows of a run in which each trajectory of three levels goes as its letters say."""
     levels = (0.2, 0.36, 0.488)
@@ -47,6 +62,7 @@ def told(
         config=settled,
         collection=Collection(catalogue, {}, {}, cells),
         store="store",
+        device=device,
         denses={(task, 0): dense},
         interrupted=False,
     )
@@ -164,3 +180,12 @@ def test_a_real_run_and_its_repetition(command: Callable[..., Ran], workshop: Wo
     assert re.fullmatch(r"1 passed, 1 failed in \d+\.\d s \(2 from the store\)", again[-1])
     assert len(command(*words, "-qq").out.splitlines()) == 1
     assert f"toy::{LONG}[0.99,seed0] FAIL" in command(*words, "-v").out
+
+
+def test_a_device_and_a_precision_that_are_not_the_usual_ones_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    device = Device("cuda", ("0", "1"))
+    assert (
+        ", device cuda (2 GPUs), precision bfloat16, store store"
+        in told(capsys, ".", device=device, precision="bfloat16")[0]
+    )
+    assert "session seed 0, store store" in told(capsys, ".")[0]

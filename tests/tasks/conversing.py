@@ -22,7 +22,8 @@ SMALL: dict[str, dict[str, int]] = {
 }
 
 
-def converse(name: str, seed: int = 0, **settings: int) -> Conversation:
+def converse(name: str, seed: int = 0, precision: str = "float32", **settings: int) -> Conversation:
     """The task alone, small unless `settings` say otherwise."""
     texts = {key: str(value) for key, value in (SMALL[name] | settings).items()}
-    return Conversation(load(discover().installed["task"][name], texts), None, (), RunOptions(), seed)
+    options = RunOptions(precision=precision)
+    return Conversation(load(discover().installed["task"][name], texts), None, (), options, seed)

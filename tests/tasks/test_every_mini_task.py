@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.discovery.catalogue import discover
 from tests.tasks.conversing import SMALL, converse
+from tests.workshop import Ran
 
 MINIS = sorted(name for name in discover().installed["task"] if name.endswith("-mini"))
 
@@ -101,3 +103,28 @@ def test_a_model_with_nan_is_an_error_and_not_a_bad_score(talk: Conversation) ->
             parameter.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="not finite"):
         talk.evaluate(model, "test")
+
+
+def test_in_bfloat16_the_loss_is_nearly_the_same_and_weights_have_float32_gradients(talk: Conversation) -> None:
+    low = converse(talk.task.name, precision="bfloat16")
+    losses = []
+    for one in (talk, low):
+        model = one.build_model()
+        loss = one.loss(model, one.collate(list(one.data["train"][:16])))
+        loss.backward()
+        assert loss.dtype == torch.float32
+        assert {parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None} == {loss.dtype}
+        losses.append(float(loss.detach()))
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    outcomes, _ = low.evaluate(low.build_model(), "test")
+    assert outcomes.values.dtype in (torch.float32, torch.float64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MINIS)
+def test_every_pruner_runs_in_bfloat16(command: Callable[..., Ran], name: str) -> None:
+    what = ("--tasks", name, "--pruners", "*", "--levels", "0.5", "--precision", "bfloat16", "--no-dense-check")
+    few = ("--set", f"{name}.steps=8", "--set", "synflow.rounds=2", "--set", "obert.gradients=8", "--limit", "100")
+    ran = command(*what, *few, "-n", "0")
+    assert ran.code == 0, ran.out

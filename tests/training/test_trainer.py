@@ -216,6 +216,18 @@ def test_packed_optimizer_state_goes_back_into_its_like() -> None:
             assert torch.equal(second.state[parameter][key], value)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_step_count_goes_where_the_kernel_wants_it(fused: bool) -> None:
+    model = torch.nn.Linear(3, 2).to("meta")
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    packed = {"weight/step": torch.ones(()), "weight/exp_avg": torch.ones(2, 3), "bias/exp_avg": torch.ones(2)}
+    optimizer = torch.optim.SGD(model.parameters())
+    optimizer.param_groups[0]["fused"] = fused
+    optimizers.unpack(optimizer, packed, names)
+    places = {key: value.device.type for key, value in optimizer.state[model.weight].items()}
+    assert places == {"step": "meta" if fused else "cpu", "exp_avg": "meta"}
+
+
 def test_schedules_meet_their_closed_forms() -> None:
     warm = LinearWarmup(0.2)
     assert [warm(step, 10) for step in range(10)] == pytest.approx([0.5, 1.0, *[(10 - s) / 8 for s in range(2, 10)]])

@@ -56,9 +56,14 @@ class Additive(nn.Module):
         return energies
 
 
+def wide(states: Tensor) -> Tensor:
+    """States that are looked up and stored have one type, whatever autocast made of the matrices around them."""
+    return states.to(torch.promote_types(states.dtype, torch.float32))
+
+
 def gated(pair: Tensor) -> Tensor:
-    """sigmoid(first half) * tanh(second half), along the last dimension."""
-    gate, content = pair.chunk(2, dim=-1)
+    """sigmoid(first half) * tanh(second half), along the last dimension; in float32 where matrices are bfloat16."""
+    gate, content = wide(pair).chunk(2, dim=-1)
     return torch.sigmoid(gate) * torch.tanh(content)
 
 
@@ -90,6 +95,7 @@ class TreeDecoder(nn.Module):
 
     def encode(self, memory: Tensor, root: Tensor, batch: Batch) -> Encoding:
         """What does not change while decoding. memory [B, T, H], root [B, H]."""
+        memory, root = wide(memory), wide(root)
         n_items, n_words, hidden = memory.shape
         starts = torch.arange(0, n_items * n_words, n_words, device=memory.device).unsqueeze(1)
         places = (batch["positions"] + starts).flatten()

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from smc_harness import Outcomes
 from smc_tasks._classification import right_or_wrong
 from smc_tasks._minis import require_finite
-from smc_tasks._pretrained import load
+from smc_tasks._pretrained import checkpointed, load
 from smc_tasks.commonsense.questions import Question
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def build(context: TaskContext) -> nn.Module:
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and (name == "classifier" or ".pooler." in name):
             module.reset_parameters()
-    built: nn.Module = model
+    built: nn.Module = checkpointed(model, context)
     return built
 
 

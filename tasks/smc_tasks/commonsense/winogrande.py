@@ -95,9 +95,9 @@ class Winogrande:
         """Raises UsageError for a checkpoint without the masked-LM head."""
         from transformers import AutoModelForMaskedLM
 
-        from smc_tasks._pretrained import load
+        from smc_tasks._pretrained import checkpointed, load
 
-        model: torch.nn.Module = load(AutoModelForMaskedLM, context)
+        model: torch.nn.Module = checkpointed(load(AutoModelForMaskedLM, context), context)
         return model
 
     @hookimpl

@@ -142,6 +142,7 @@ class InverseFolding:
         params: InverseFoldingParams = context.params
         place = context.pretrained
         encoder = scratch_encoder(params) if place is None else published_encoder(Path(place.name))
+        encoder.recompute = params.gradient_checkpointing
         return StructureClassifier(encoder, params.classes)
 
     @hookimpl

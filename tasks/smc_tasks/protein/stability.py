@@ -144,9 +144,11 @@ class Stability:
 
     @hookimpl
     def prepare_model(self, context: TaskContext) -> torch.nn.Module:
+        from smc_tasks._pretrained import checkpointed
         from smc_tasks.protein.classifier import ProteinClassifier
 
-        return ProteinClassifier(self.encoder(context), self._classes(context.params), self.alphabet)
+        encoder = checkpointed(self.encoder(context), context)
+        return ProteinClassifier(encoder, self._classes(context.params), self.alphabet)
 
     @hookimpl
     def prunable(self, model: torch.nn.Module) -> Mapping[str, Sequence[str]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from smc_tasks.protein.geometry import ANGLES
 from smc_tasks.protein.graph_encoder import BINS, GraphEncoder, bins
@@ -43,6 +44,7 @@ class StructureEncoder(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
+        self.recompute = False  # in the backward pass, instead of keeping what the transformer's layers compute
         width = sizes.width
         # the original looks its token up in a table, and it is the same for every residue: a mask
         self.mask_token = nn.Parameter(torch.randn(width) / math.sqrt(width))
@@ -75,7 +77,10 @@ class StructureEncoder(nn.Module):
         states[there] = nodes
         states = self.dropout(states + _places(there.shape[1], self.sizes.width).to(states)) * there.unsqueeze(-1)
         for layer in self.layers:
-            states = layer(states, there)
+            if self.recompute and self.training:
+                states = checkpoint(layer, states, there, use_reentrant=False)
+            else:
+                states = layer(states, there)
         normed: Tensor = self.layer_norm(states)
         return normed
 

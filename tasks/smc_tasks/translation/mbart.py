@@ -16,7 +16,7 @@ from transformers import (
 
 from smc_harness.errors import UsageError
 from smc_tasks._minis import INITIAL_STD, require_finite, scope_presets
-from smc_tasks._pretrained import load
+from smc_tasks._pretrained import checkpointed, load
 from smc_tasks.translation.examples import BEGIN, END, IGNORED, PAD
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def small(
     return MBartForConditionalGeneration(config)
 
 
-def build(context: TaskContext) -> torch.nn.Module:
+def build(context: TaskContext) -> Any:
     """The task's checkpoint, or a small one from scratch."""
     params: TranslationParams = context.params
     tokens = len(context.data["train"].pieces)  # type: ignore[attr-defined]
     if context.pretrained is None:
-        fresh: torch.nn.Module = small(
+        fresh = small(
             hidden=params.hidden,
             layers=params.layers,
             heads=params.heads,
@@ -62,7 +62,7 @@ def build(context: TaskContext) -> torch.nn.Module:
             longest=params.longest + 2,
             dropout=params.dropout,
         )
-        return fresh
+        return checkpointed(fresh, context)
     model: Any = load(MBartForConditionalGeneration, context, dropout=params.dropout)
     if (room := model.config.max_position_embeddings) < params.longest + 2:
         raise UsageError(
@@ -74,8 +74,7 @@ def build(context: TaskContext) -> torch.nn.Module:
     # how it decodes is said by the task alone
     ends = {"bos_token_id": BEGIN, "pad_token_id": PAD, "eos_token_id": END}
     model.generation_config = GenerationConfig(**ends)  # type: ignore[no-untyped-call]
-    found: torch.nn.Module = model
-    return found
+    return checkpointed(model, context)
 
 
 def presets(model: torch.nn.Module) -> Mapping[str, Sequence[str]]:

@@ -176,7 +176,8 @@ class Translation:
     def prepare_model(self, context: TaskContext) -> torch.nn.Module:
         from smc_tasks.translation.mbart import build
 
-        return build(context)
+        model: torch.nn.Module = build(context)
+        return model
 
     @hookimpl
     def prunable(self, model: torch.nn.Module) -> Mapping[str, Sequence[str]]:

@@ -107,6 +107,21 @@ def test_evaluation_agrees_with_scoring_every_structure_alone(folder: Path) -> N
     assert list(outcomes.ids) == [structure.id for structure in talk.data["test"]]
 
 
+def test_gradient_checkpointing_computes_again_and_changes_nothing(folder: Path) -> None:
+    found = []
+    for again in ("false", "true"):
+        talk = talk_of(folder, gradient_checkpointing=again)  # of the checkpoint, which has dropout
+        model: Any = talk.build_model().train()
+        calls: list[int] = []
+        model.encoder.layers[0].fc1.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        torch.manual_seed(0)
+        talk.loss(model, talk.collate(list(talk.data["train"][:4]))).backward()
+        found.append((len(calls), [parameter.grad for parameter in model.parameters() if parameter.grad is not None]))
+    (once, plain), (twice, checkpointed) = found
+    assert (once, twice) == (1, 2)
+    assert all(torch.equal(one, other) for one, other in zip(plain, checkpointed, strict=True))
+
+
 def test_scopes_are_the_transformer_its_attention_or_all_matrices(folder: Path) -> None:
     talk = talk_of(folder)
     model = talk.build_model()

@@ -105,6 +105,21 @@ def test_the_loss_is_that_of_torch_over_all_tokens_as_a_share_of_the_mean_senten
     assert talk.loss(model, batch).item() == pytest.approx(total.item() / 4 / mean_length, rel=1e-5)
 
 
+def test_gradient_checkpointing_computes_again_and_changes_nothing(folder: Path) -> None:
+    found = []
+    for again in ("false", "true"):
+        talk = converse(folder, SCRATCH | {"dropout": "0.2", "gradient_checkpointing": again})
+        model: Any = talk.build_model().train()
+        calls: list[int] = []
+        model.model.encoder.layers[0].fc1.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        torch.manual_seed(0)
+        talk.loss(model, talk.collate(list(talk.data["train"][:8]))).backward()
+        found.append((len(calls), [parameter.grad for parameter in model.parameters() if parameter.grad is not None]))
+    (once, plain), (twice, checkpointed) = found
+    assert (once, twice) == (1, 2)
+    assert all(torch.equal(one, other) for one, other in zip(plain, checkpointed, strict=True))
+
+
 def test_losses_of_parts_of_a_batch_add_up(talk: Conversation) -> None:
     model = talk.build_model().eval()
     examples = [talk.data["train"][index] for index in range(0, 400, 50)]
