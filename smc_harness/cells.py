@@ -97,6 +97,20 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """A verdict and what supports it.
+
+    low, high: the drop from dense, in the task's unit, is in between; each end is wrong in one case of twenty. needed:
+    for `inconclusive`, the examples with which a verdict would probably come.
+    """
+
+    verdict: Verdict
+    low: float | None = None
+    high: float | None = None
+    needed: int | None = None
+
+
+@dataclass(frozen=True)
 class Pooled:
     """The metric over the outcomes of several folds together, of the cells and of their dense models. n: examples."""
 
@@ -118,7 +132,7 @@ class CellResult:
     """A cell with its verdict. Observers must not change it: it is what gets written.
 
     value, dense: the metric of the cell and of its dense model, in the task's unit; None where not measured.
-    pooled: what the verdict was taken on, where that is not this cell's own value.
+    pooled: what the verdict was taken on, where that is not this cell's own value. judgement: what supports it.
     cached: the measurement was in the store before this run. error: one line, for `error` and `skipped`.
     output: what the plugins printed before an error.
     """
@@ -132,10 +146,15 @@ class CellResult:
     error: str | None = None
     output: str = ""
     pooled: Pooled | None = None
+    judgement: Judgement | None = None
 
     @property
     def value(self) -> float | None:
         return self.measurement.value if self.measurement else None
+
+    def _drop(self) -> dict[str, float | None] | None:
+        found = self.judgement
+        return None if found is None or found.low is None else {"low": found.low, "high": found.high}
 
     @property
     def missed(self) -> str | None:
@@ -163,6 +182,8 @@ class CellResult:
             "scope": cell.scope,
             "params_digest": cell.params_digest,
             "verdict": self.verdict.value,
+            "drop": self._drop(),
+            "needed": self.judgement.needed if self.judgement else None,
             "metric": self.metric,
             "value": self.value,
             "dense": self.dense,

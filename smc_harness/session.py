@@ -27,7 +27,7 @@ from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store import folder
 from smc_harness.store.results import Results
-from smc_harness.verdict.rule import Tolerance
+from smc_harness.verdict.rule import Rule, Tolerance
 
 
 @dataclass
@@ -148,7 +148,9 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
             session.faults.append(one_line(error))
 
     observer = Observer(started, finished, session.running)
-    rules = Rules(Tolerance(options.tolerance), options.search, not options.no_dense_check, options.maxfail)
+    rules = Rules(
+        _rule(options.verdict, options.tolerance), options.search, not options.no_dense_check, options.maxfail
+    )
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
         tracks,
@@ -163,6 +165,14 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
         driver.run()
     except KeyboardInterrupt:
         session.interrupted = True
+
+
+def _rule(name: str, tolerance: float) -> Rule:
+    if name == "tolerance":
+        return Tolerance(tolerance)
+    from smc_harness.verdict.noninferiority import NonInferiority
+
+    return NonInferiority(tolerance)
 
 
 def _executor(wanted: str, jobs: int, logs: Path, device: Device) -> Executor:

@@ -8,6 +8,7 @@ import re
 from smc_harness import __version__
 from smc_harness.config import Parser
 from smc_harness.conversation.options import PRECISIONS
+from smc_harness.verdict.rule import RULES
 from smc_harness.verdict.search import SEARCHES
 
 _EPILOG = """\
@@ -96,6 +97,8 @@ def _how(group: argparse._ArgumentGroup) -> None:
 def _judge(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--search", choices=SEARCHES, default="until-fail", help="which levels to measure (default until-fail)")
+    add("--verdict", choices=RULES, default="tolerance", help="tolerance: by the scores alone (default); "
+        "noninferiority: paired over the examples, with a third answer where they are too few")  # fmt: skip
     add("--tolerance", type=_share, default=0.01, metavar="X", help="largest relative drop from dense that passes "
         "(default 0.01)")  # fmt: skip
     add("--no-dense-check", action="store_true", help="run cells whose dense model is no better than chance, too")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from smc_harness.cells import Cell, CellResult, Measurement, Pooled, Verdict
+from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Pooled, Verdict
+from smc_harness.execution.evidence import gather
 from smc_harness.execution.jobs import (
     Died,
     Event,
@@ -18,16 +20,18 @@ from smc_harness.execution.jobs import (
     Started,
 )
 from smc_harness.execution.protocol import Executor
-from smc_harness.execution.tracks import Dense, Pool, Track, pooled
+from smc_harness.execution.tracks import Dense, Pool, Track, pools_of
+from smc_harness.store.artifacts import Artifacts
 from smc_harness.store.results import Results
-from smc_harness.verdict.rule import Tolerance, chance_floor
+from smc_harness.verdict.evidence import together
+from smc_harness.verdict.rule import Rule, chance_floor
 
 
 @dataclass(frozen=True)
 class Rules:
     """How the driver judges and how far it goes. max_fail: stop after so many failed cells; None: never."""
 
-    tolerance: Tolerance
+    rule: Rule
     search: str
     dense_check: bool
     max_fail: int | None
@@ -60,9 +64,10 @@ class Driver:
         self.observer = observer
         self.listeners = listeners
         self.store = store
+        self.artifacts = Artifacts(Path(store) / "artifacts")
         self._make_executor = executor
         self._tracks = tracks
-        self._pools = {id(track): pool for pool in pooled(tracks) for track in pool.tracks}
+        self._pools = {id(track): pool for pool in pools_of(tracks) for track in pool.tracks}
         self._by_job: dict[int, Track | Dense] = {}
         self._failures = 0
         self._stopped = False
@@ -153,7 +158,7 @@ class Driver:
             options=dense.options,
             seed=dense.seed,
             store=self.store,
-            rule=self.rules.tolerance,
+            rule=self.rules.rule,
             search=self.rules.search,
         )
         if isinstance(owner, Dense):
@@ -164,7 +169,7 @@ class Driver:
             pruner=PluginRef.of(owner.pruner),
             levels=owner.levels,
             known=self._known(owner),
-            dense=dense.measurement.value,
+            dense=dense.measurement,
         )
 
     def _known(self, track: Track) -> dict[float, Verdict]:
@@ -172,7 +177,7 @@ class Driver:
         if self._has_company(track):
             level = self._pools[id(track)].next_level(self.rules.search)
             return {other: Verdict.NOT_RUN for other in track.levels if other != level}
-        return {level: self._verdict(track, found) for level, found in track.known.items()} | track.verdicts
+        return {level: self._decide([(track, found)]).verdict for level, found in track.known.items()} | track.verdicts
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -284,25 +289,30 @@ class Driver:
         if not found:
             pool.verdicts[level] = next(track.verdicts[level] for track in pool.tracks if level in track.verdicts)
             return
-        if len(pool.tracks) == 1:
-            (track, measurement, _), together = found[0], None
-            verdict = self._verdict(track, measurement)
-        else:
+        judgement, pooled = self._decide([(track, measurement) for track, measurement, _ in found]), None
+        if len(pool.tracks) > 1:
             folds = {t.dense.seed: (m, t.dense.measurement) for t, m, _ in found if t.dense.measurement is not None}
-            together = Pooled.of(folds)
-            verdict = self.rules.tolerance.judge(together.value, together.dense, self._higher_is_better(pool.tracks[0]))
-        pool.verdicts[level] = verdict
+            pooled = Pooled.of(folds)
+        pool.verdicts[level] = judgement.verdict
         for track, measurement, cached in found:
-            self._settle(track, level, verdict, measurement=measurement, cached=cached, together=together)
+            self._settle(
+                track,
+                level,
+                judgement.verdict,
+                measurement=measurement,
+                cached=cached,
+                judgement=judgement,
+                pooled=pooled,
+            )
 
-    def _verdict(self, track: Track, measurement: Measurement) -> Verdict:
-        assert track.dense.measurement is not None
-        better = self._higher_is_better(track)
-        return self.rules.tolerance.judge(measurement.value, track.dense.measurement.value, better)
-
-    @staticmethod
-    def _higher_is_better(track: Track) -> bool:
-        return bool(track.dense.task.declared("higher_is_better", True))
+    def _decide(self, found: Sequence[tuple[Track, Measurement]]) -> Judgement:
+        """On the outcomes of all the tracks together."""
+        parts = []
+        for track, measurement in found:
+            dense = track.dense
+            assert dense.measurement is not None
+            parts.append(gather(self.rules.rule, dense.task, self.artifacts, measurement, dense.measurement))
+        return self.rules.rule.decide(parts[0] if len(parts) == 1 else together(parts))
 
     def _settle(
         self,
@@ -312,7 +322,8 @@ class Driver:
         *,
         measurement: Measurement | None = None,
         cached: bool = False,
-        together: Pooled | None = None,
+        judgement: Judgement | None = None,
+        pooled: Pooled | None = None,
         error: str | None = None,
         output: str = "",
     ) -> None:
@@ -329,7 +340,8 @@ class Driver:
             cached=cached,
             error=error,
             output=output,
-            pooled=together,
+            judgement=judgement,
+            pooled=pooled,
         )
         self.observer.finished(result, track.keys.get(level))
         self._failures += verdict in (Verdict.FAIL, Verdict.ERROR)

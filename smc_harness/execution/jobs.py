@@ -9,7 +9,7 @@ from typing import Any
 from smc_harness.cells import Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.loading import Locator, Plugin, control_of, load
-from smc_harness.verdict.rule import Tolerance
+from smc_harness.verdict.rule import Rule, Tolerance
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PluginRef:
 class Job:
     """A trajectory to walk, or, without a pruner, the dense training and its evaluation.
 
-    known: verdicts of levels that need not be measured. dense: the dense metric, against which the worker judges to
+    known: verdicts of levels that need not be measured. dense: of the dense model, against which the worker judges to
     know which level comes next. store: folder of the store.
     """
 
@@ -49,8 +49,8 @@ class Job:
     store: str
     levels: tuple[float, ...] = ()
     known: Mapping[float, Verdict] = field(default_factory=dict)
-    dense: float = 0.0
-    rule: Tolerance = field(default_factory=Tolerance)
+    dense: Measurement | None = None
+    rule: Rule = field(default_factory=Tolerance)
     search: str = "until-fail"
 
 

@@ -12,6 +12,7 @@ import torch
 from smc_harness.cells import Verdict
 from smc_harness.conversation.device import repeatable
 from smc_harness.errors import one_line
+from smc_harness.execution.evidence import gather
 from smc_harness.execution.jobs import Emit, Event, Failed, Finished, Job, Measured, Progress, Started
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
 from smc_harness.store.artifacts import Artifacts
@@ -43,9 +44,11 @@ def _walk(job: Job, lazy: _Lazy) -> Iterator[Event]:
     while (level := next_level(job.search, job.levels, verdicts)) is not None:
         verdicts[level] = Verdict.ERROR
         for event in _attempt(job, level, lazy):
-            if isinstance(event, Measured):
-                better = bool(lazy.trajectory().talk.task_plugin.declared("higher_is_better", True))
-                verdicts[level] = job.rule.judge(event.measurement.value, job.dense, better)
+            if isinstance(event, Measured) and job.dense is not None:
+                trajectory = lazy.trajectory()
+                task = trajectory.talk.task_plugin
+                found = gather(job.rule, task, trajectory.artifacts, event.measurement, job.dense)
+                verdicts[level] = job.rule.decide(found).verdict
             yield event
 
 

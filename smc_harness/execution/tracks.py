@@ -110,7 +110,7 @@ class Pool:
         return level in track.cells and level not in track.measured and level not in track.verdicts
 
 
-def pooled(tracks: Iterable[Track]) -> list[Pool]:
+def pools_of(tracks: Iterable[Track]) -> list[Pool]:
     """The pools of some tracks, in order."""
     pools: dict[tuple[str, str, tuple[int, ...]], Pool] = {}
     for track in tracks:

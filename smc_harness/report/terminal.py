@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smc_harness.cells import counted, visible
+from smc_harness.cells import Judgement, counted, visible
 from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ STYLES = {
     "skipped": "yellow",
     "not-run": "dim",
 }
+
+
+def support(found: Judgement | None) -> str:
+    """What supports a verdict, where it was more than the two scores."""
+    if found is None or found.low is None:
+        return ""
+    enough = f", about {found.needed:,} examples would tell".replace(",", " ", 1) if found.needed else ""
+    return f"drop {found.low:.4f} to {found.high:.4f}{enough}"
 
 
 @hookimpl
@@ -128,6 +136,7 @@ class Terminal:
         text = Text(result.cell.id + " ").append(verdict.upper(), STYLES[verdict])
         if result.value is not None and result.measurement is not None:
             text.append(f" {result.value:.4g} (dense {result.dense:.4g}) {result.measurement.seconds:.1f} s")
+            text.append(f" {support(result.judgement)}" if support(result.judgement) else "", "dim")
             text.append(" cached" if result.cached else "", "dim")
             found = result.diagnosis if verdict == "fail" else [result.missed] if result.missed else []
             text.append(f" {'; '.join(found)}" if found else "", "dim")

@@ -44,10 +44,17 @@ class Artifacts:
 
     def load(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors and the note, or None if there is no such artifact or it cannot be read."""
+        return self._open(key, "pt")
+
+    def read(self, key: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The same with arrays of numpy, without torch."""
+        return self._open(key, "numpy")
+
+    def _open(self, key: str, framework: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(self.path(key), framework="pt") as stream:
+            with safe_open(self.path(key), framework=framework) as stream:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
                 note = json.loads((stream.metadata() or {}).get("note", "{}"))
         except (OSError, SafetensorError, ValueError):

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from smc_harness.cells import Verdict
+from smc_harness.cells import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from smc_harness.verdict.evidence import Evidence
+
+
+RULES = ("tolerance", "noninferiority")
+
+
+class Rule(Protocol):
+    """From evidence to a verdict. needs_outcomes: whether it asks for more than the two scores."""
+
+    @property
+    def needs_outcomes(self) -> bool: ...
+
+    def decide(self, found: Evidence) -> Judgement: ...
 
 
 @dataclass(frozen=True)
@@ -16,6 +32,10 @@ class Tolerance:
     """
 
     relative: float = 0.01
+    needs_outcomes = False
+
+    def decide(self, found: Evidence) -> Judgement:
+        return Judgement(self.judge(found.value, found.dense, found.higher_is_better))
 
     def judge(self, value: float, dense: float, higher_is_better: bool = True) -> Verdict:
         margin = self.relative * abs(dense)

@@ -17,6 +17,7 @@ from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measu
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store.results import Results
+from smc_harness.verdict.evidence import Evidence
 from smc_harness.verdict.rule import Tolerance
 from smc_harness.verdict.search import next_level
 from tests.toys import plugin, pruner_of, toy_task
@@ -70,11 +71,12 @@ def play(job: Job, values: dict[float, float]) -> Iterator[Event]:
         yield Started(None)
         yield measured(None, 0.9)
     else:
+        assert job.dense is not None
         verdicts = dict(job.known)
         while (level := next_level(job.search, job.levels, verdicts)) is not None:
             yield Started(level)
             yield measured(level, values[level])
-            verdicts[level] = job.rule.judge(values[level], job.dense)
+            verdicts[level] = job.rule.decide(Evidence(values[level], job.dense.value, 1000)).verdict
     yield Finished()
 
 

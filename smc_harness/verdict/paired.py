@@ -1,0 +1,139 @@
+"""Two models that answered the same questions: whether one is worse by more than a margin.
+
+Of n questions, the dense model alone was right on `lost`, the sparse one alone on `gained`; the drop in accuracy is the
+chance of the one less the chance of the other. The statistic is the score test for a given drop of Tango (1998,
+"Equivalence test and confidence interval for the difference in proportions for the paired-sample design", eq. 4 to 6),
+which for a drop of zero is McNemar's. Its distribution is not approximated: what the statistic may be is enumerated,
+for the worst chances that the data do not rule out (Berger and Boos 1994), so that few questions, or few on which the
+models differ, make the answer careful and not wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+RULED_OUT = 1e-4
+"""Probability that the chances lie outside of what is searched; it is added to every p-value."""
+SEARCHED = 61
+"""Values of the unknown chance of a gain that are tried."""
+_FAR = 7.0
+"""Standard deviations from the mean beyond which nothing is counted."""
+
+Floats = NDArray[numpy.float64]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """n: questions. lost: those that only the dense model got right. gained: those that only the sparse one did."""
+
+    n: int
+    lost: int
+    gained: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or min(self.lost, self.gained) < 0 or self.lost + self.gained > self.n:
+            raise ValueError(f"{self}: expected counts of at most n questions, and n of 1 or more")
+
+    @property
+    def drop(self) -> float:
+        """Of the accuracy, from dense to sparse."""
+        return (self.lost - self.gained) / self.n
+
+    @property
+    def turned(self) -> Paired:
+        """The same with the models in each other's place."""
+        return Paired(self.n, self.gained, self.lost)
+
+
+def score(lost: Any, gained: Any, n: int, drop: float) -> Any:
+    """Tango's z: how far the observed drop is above the given one, in standard errors as they would be under it.
+
+    lost, gained: numbers or arrays. Zero where nothing was observed and nothing is expected.
+    """
+    lost, gained = numpy.asarray(lost, float), numpy.asarray(gained, float)
+    if drop < 0:
+        return -score(gained, lost, n, -drop)
+    # the likeliest chance of a gain, where that of a loss is higher by `drop`
+    linear = (2 * n - lost + gained) * drop - lost - gained
+    root = numpy.sqrt(linear**2 + 8 * n * gained * drop * (1 - drop))
+    gain = (root - linear) / (4 * n)
+    variance = n * (2 * gain + drop * (1 - drop))
+    distance = lost - gained - n * drop
+    return numpy.where(variance > 0, distance / numpy.sqrt(numpy.where(variance > 0, variance, 1.0)), 0.0)
+
+
+def p_at_least(found: Paired, margin: float) -> float:
+    """Of the hypothesis that the drop is `margin` or more: a small one means that the sparse model is good enough."""
+    if margin >= 1.0:
+        return RULED_OUT
+    if margin <= -1.0:
+        return 1.0
+    return _worst_tail(found, margin)
+
+
+def p_at_most(found: Paired, margin: float) -> float:
+    """Of the hypothesis that the drop is `margin` or less: a small one means that the sparse model is too bad."""
+    return p_at_least(found.turned, -margin)
+
+
+@lru_cache(maxsize=4096)
+def interval(found: Paired, alpha: float = 0.05) -> tuple[float, float]:
+    """The drops that neither test refuses at `alpha`; each end is wrong with that probability at most."""
+    return -_end(found.turned, alpha), _end(found, alpha)
+
+
+def _end(found: Paired, alpha: float) -> float:
+    """The smallest margin that the drop is below, at `alpha`."""
+    low, high = found.drop, 1.0
+    if p_at_least(found, numpy.nextafter(high, 0.0)) > alpha:
+        return high
+    return float(optimize.brentq(lambda margin: p_at_least(found, margin) - alpha, low, high, xtol=1e-6))
+
+
+def _worst_tail(found: Paired, margin: float) -> float:
+    """The largest probability of a statistic as low as the one found, if the drop is `margin`."""
+    n = found.n
+    least = float(score(found.lost, found.gained, n, margin))
+    low, high = _chances(found.gained, n)
+    # chances of a gain and of a loss, which is higher by the margin; both are chances, and exclude each other
+    low, high = max(low, -margin, 0.0), min(high, (1.0 - margin) / 2)
+    gains = numpy.linspace(min(low, high), high, SEARCHED)
+    differs = numpy.clip(2 * gains + margin, 0.0, 1.0)
+    spread = _FAR * numpy.sqrt(n * differs * (1 - differs)) + _FAR
+    first, last = (numpy.clip(n * differs + side * spread, 0, n).astype(int) for side in (-1, 1))
+    counts = numpy.arange(first.min(), last.max() + 1)
+    most = _most_lost(counts, n, margin, least)
+    worst = 0.0
+    for gain, differ, start, end in zip(gains, differs, first - counts[0], last - counts[0], strict=True):
+        m = counts[start : end + 1]
+        share = (gain + margin) / differ if differ > 0 else 0.0
+        tail = stats.binom.pmf(m, n, differ) * stats.binom.cdf(most[start : end + 1], m, min(max(share, 0.0), 1.0))
+        worst = max(worst, float(tail.sum()))
+    return min(1.0, worst + RULED_OUT)
+
+
+def _most_lost(counts: NDArray[numpy.int64], n: int, margin: float, least: float) -> NDArray[numpy.int64]:
+    """For each number of differing questions, the most losses whose statistic is `least` or lower; -1 for none.
+
+    The statistic rises with the losses, so the number is found by halving.
+    """
+    slack = 1e-9 * (1.0 + abs(least))
+    low, high = numpy.full_like(counts, -1), counts.copy()
+    while (low < high).any():
+        middle = numpy.maximum((low + high + 1) // 2, 0)  # also where there is none and the search is over
+        fits = score(middle, counts - middle, n, margin) <= least + slack
+        open_ = low < high
+        low, high = numpy.where(open_ & fits, middle, low), numpy.where(open_ & ~fits, middle - 1, high)
+    return low
+
+
+def _chances(successes: int, n: int) -> tuple[float, float]:
+    """All but `RULED_OUT` of Clopper and Pearson's interval."""
+    found = stats.binomtest(successes, n).proportion_ci(1 - RULED_OUT, method="exact")
+    return float(found.low), float(found.high)
