@@ -25,6 +25,7 @@ from smc_harness.store.artifacts import Artifacts
 from smc_harness.store.results import Results
 from smc_harness.verdict.evidence import together
 from smc_harness.verdict.rule import Rule, chance_floor
+from smc_harness.verdict.search import search_for
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,6 @@ class Driver:
             seed=dense.seed,
             store=self.store,
             rule=self.rules.rule,
-            search=self.rules.search,
         )
         if isinstance(owner, Dense):
             return job
@@ -170,6 +170,7 @@ class Driver:
             levels=owner.levels,
             known=self._known(owner),
             dense=dense.measurement,
+            search=search_for(self.rules.search, owner.pruner.phase),
         )
 
     def _known(self, track: Track) -> dict[float, Verdict]:

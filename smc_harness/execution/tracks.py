@@ -13,7 +13,7 @@ from smc_harness.declarations.plans import Stage, Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import one_line
 from smc_harness.lifecycle import keys
-from smc_harness.verdict.search import next_level
+from smc_harness.verdict.search import next_level, search_for
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Pool:
     def next_level(self, search: str) -> float | None:
         """The level to judge next."""
         levels = sorted({level for track in self.tracks for level in track.cells})
-        return next_level(search, levels, self.verdicts)
+        return next_level(search_for(search, self.tracks[0].pruner.phase), levels, self.verdicts)
 
     def lacks(self, track: Track, level: float) -> bool:
         """Whether the track still has to be measured at the level."""

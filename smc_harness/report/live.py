@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from smc_harness.cells import show_level, visible
+from smc_harness.verdict.search import next_level, search_for
 
 if TYPE_CHECKING:
-    from smc_harness.cells import Cell, CellResult
+    from smc_harness.cells import Cell, CellResult, Verdict
     from smc_harness.execution.jobs import Progress
     from smc_harness.session import Session
 
@@ -26,8 +27,13 @@ class LiveView:
         self.session = session
         self.began = time.monotonic()
         self.levels: dict[str, float] = {}
-        self.settled: dict[str, set[str]] = {}
-        self.failed: set[str] = set()
+        self.wanted: dict[str, list[float]] = {}
+        for cell in session.collection.cells:
+            self.wanted.setdefault(f"{cell.task}::{cell.pruner} seed{cell.seed}", []).append(cell.level)
+        for levels in self.wanted.values():
+            levels.sort()
+        self.settled: dict[str, dict[float, Verdict]] = {}
+        self.over: set[str] = set()
 
     def started(self, cell: Cell) -> None:
         self.levels[f"{cell.task}::{cell.pruner} seed{cell.seed}"] = cell.level
@@ -35,9 +41,11 @@ class LiveView:
     def finished(self, result: CellResult) -> None:
         cell = result.cell
         name = f"{cell.task}::{cell.pruner} seed{cell.seed}"
-        self.settled.setdefault(name, set()).add(cell.id)
-        if result.verdict.value == "fail" and self.session.config.options.search == "until-fail":
-            self.failed.add(name)
+        settled = self.settled.setdefault(name, {})
+        settled[cell.level] = result.verdict
+        search = search_for(self.session.config.options.search, cell.phase)
+        if next_level(search, self.wanted[name], settled) is None:
+            self.over.add(name)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self._rows(options.max_width)
@@ -47,7 +55,7 @@ class LiveView:
         for cell in self.session.collection.cells:
             name = f"{cell.task}::{cell.pruner} seed{cell.seed}"
             total += 1
-            done += name in self.failed or cell.id in self.settled.get(name, ())
+            done += name in self.over or cell.level in self.settled.get(name, ())
         elapsed = time.monotonic() - self.began
         yield Text(f"{done} of {total} cells settled, {elapsed:.0f} s", "bold")
         grid = Table.grid(padding=(0, 1), expand=False)

@@ -154,13 +154,14 @@ class Terminal:
             self._trajectory_line(name, self._pending.pop(name))
 
     def _complete(self, result: CellResult, pending: Sequence[CellResult]) -> bool:
-        from smc_harness.verdict.search import next_level
+        from smc_harness.verdict.search import next_level, search_for
 
         assert self.session is not None
         cell = result.cell
         levels = sorted(self.levels[cell.task, cell.pruner, cell.seed])
         settled = {other.cell.level: other.verdict for other in pending}
-        return next_level(self.session.config.options.search, levels, settled) is None
+        search = search_for(self.session.config.options.search, cell.phase)
+        return next_level(search, levels, settled) is None
 
     def _trajectory_line(self, name: str, results: Sequence[CellResult]) -> None:
         from rich.text import Text

@@ -62,3 +62,19 @@ def test_a_metric_of_its_own_is_resampled(
     _, cells = judged("--verdict", "noninferiority")
     assert [cell["verdict"] for cell in cells.values()] == ["inconclusive", "fail"]
     assert 0 < cells["toy::bare[0.95,seed0]"]["drop"]["low"] < 100
+
+
+def test_bisection_finds_the_interval_of_the_grid_with_fewer_cells(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    found, measured = {}, {}
+    for search in ("bisect", "grid"):
+        words = ("--collect", "plugins", "--tolerance", "0.05", "--search", search, "-n", "0", "--json", "out.json")
+        assert command(*words, "--store", search).code == 0
+        report = json.loads(Path("out.json").read_text())
+        found[search] = report["first_fail"]
+        measured[search] = {cell["level"]: cell["value"] for cell in report["cells"] if cell["value"] is not None}
+    assert found["bisect"] == found["grid"]
+    assert found["grid"][0]["monotone"]
+    assert len(measured["bisect"]) <= 6 < len(measured["grid"]) == 10
+    assert measured["bisect"].items() <= measured["grid"].items()  # in another order, the same numbers

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smc_harness.cells import Verdict
-from smc_harness.verdict.search import SEARCHES, next_level
+from smc_harness.verdict.search import SEARCHES, next_level, search_for
 
 LEVELS = st.lists(st.floats(0, 0.99), unique=True, max_size=12).map(sorted)
 SETTLED = st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.SKIPPED, Verdict.INCONCLUSIVE])
@@ -63,4 +63,50 @@ def test_a_fail_found_above_does_not_hide_the_levels_below() -> None:
 
 
 def test_without_levels_there_is_nothing_to_measure() -> None:
-    assert [next_level(search, [], {}) for search in SEARCHES] == [None, None]
+    assert [next_level(search, [], {}) for search in SEARCHES] == [None] * len(SEARCHES)
+
+
+TEN = [0.2, 0.36, 0.488, 0.59, 0.672, 0.738, 0.791, 0.8325, 0.866, 0.893]
+
+
+@pytest.mark.parametrize("failing", range(11))
+def test_bisection_finds_the_same_interval_as_the_grid_with_at_most_six_of_ten(failing: int) -> None:
+    answer = {level: Verdict.FAIL if place >= failing else Verdict.PASS for place, level in enumerate(TEN)}
+    measured = walked("bisect", TEN, answer)
+    assert len(measured) <= 6
+    assert set(TEN[max(0, failing - 1) : failing + 1]) <= set(measured)
+
+
+@given(trajectories())
+def test_bisection_ends_beside_the_lowest_fail_that_it_met(given_: tuple) -> None:
+    levels, answer = given_
+    measured = walked("bisect", levels, answer)
+    failed = [level for level in measured if answer[level] is Verdict.FAIL]
+    passed = [level for level in measured if answer[level] is Verdict.PASS and (not failed or level < failed[0])]
+    between = [x for x in levels if (not passed or x > max(passed)) and (not failed or x < min(failed))]
+    assert set(between) <= set(measured)
+
+
+@pytest.mark.parametrize(
+    ("curve", "first"),
+    [("PFFPPPPPFF", 1), ("PPPFFFPPPP", 3), ("PPFFFFFPPF", 2), ("FFFPPPPPPP", 0)],
+)
+def test_guards_show_that_a_planted_curve_is_not_monotone(curve: str, first: int) -> None:
+    answer = {level: Verdict.PASS if letter == "P" else Verdict.FAIL for level, letter in zip(TEN, curve, strict=True)}
+    measured = walked("bisect", TEN, answer)
+    failed = min(level for level in measured if answer[level] is Verdict.FAIL)
+    assert failed == TEN[first]
+    assert any(answer[level] is Verdict.PASS for level in measured if level > failed)
+
+
+def test_no_long_run_of_levels_is_left_without_a_look() -> None:
+    for failing in range(11):
+        answer = {level: Verdict.FAIL if place >= failing else Verdict.PASS for place, level in enumerate(TEN)}
+        seen = "".join("x" if level in walked("bisect", TEN, answer) else "." for level in TEN)
+        assert "..." not in seen
+
+
+def test_a_pruner_that_walks_up_does_not_jump() -> None:
+    assert search_for("bisect", "iterative") == "until-fail"
+    assert [search_for(search, "after") for search in SEARCHES] == list(SEARCHES)
+    assert search_for("grid", "iterative") == "grid"
