@@ -158,10 +158,10 @@ class CellResult:
 
     @property
     def missed(self) -> str | None:
-        """What to say where the sparsity is not the one asked for; cells of other levels may share the measurement."""
+        """What to say where the sparsity is not the cell's level; cells of other levels may share the measurement."""
         if self.measurement is None or abs(self.measurement.realised - self.cell.level) <= _MISSED:
             return None
-        return f"{show_level(self.cell.level)} was asked for, {self.measurement.realised:.4g} is realised"
+        return f"the level is {show_level(self.cell.level)}, but {self.measurement.realised:.4g} of the scope is pruned"
 
     @property
     def diagnosis(self) -> list[str]:

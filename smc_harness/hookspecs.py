@@ -13,16 +13,20 @@ without keyword-only arguments. A plugin that breaks these rules, or implements 
 when it is loaded, with the reason and the remedy.
 
 Beside hooks, a plugin declares attributes. All: `name`; `description` (one line); `version` (raise it when code that
-the harness cannot see changes); `params` (a frozen dataclass, set by --set); `default` (False: runs only when named).
+the harness cannot see changes); `params` (a frozen dataclass, set by --set); `needs` (names of the parameters without
+which it cannot run); `default` (False: runs only when named).
 A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `published`,
 `training` (tasks with one training id share one trained model), `head` (globs over the parameter names of its output
 layers) and `prediction` (what it calls what it predicts: `class`), the last two for the diagnosis; `folds`, where its
 data are so many folds and seed k sees fold k mod `folds`: verdicts are then taken on the outcomes of all folds together
 (`chance`, `floor` and `folds` may be functions of the parameters); `model` and `dataset`, in words, and `hub`
 ("id@commit" of datasets that come from the hub without --data-dir), for `smc-harness list tasks`.
-A pruner: `phase` (before, during, after or iterative); `levels` (the only ones it exists at); `prunes` (`linear` where
-it can prune nothing else); `allocation` and `pattern`, where it wants others than `global` and `none`; `nested` (True:
-from the same weights, a higher level keeps a part of what a lower one keeps); `score`, `cost` and `paper`, in words.
+A pruner: `phase` (before, during, after or iterative); `levels` (the only ones it exists at); `files` (paths of what it
+reads beside the task's data, relative to the working directory: a missing one is a usage error, and the content of each
+is part of the content keys, in place of parameters of type `Path`), both of which may be functions of the parameters,
+called before anything runs, which must not import torch; `prunes` (`linear` where it can prune nothing else);
+`allocation` and `pattern`, where it wants others than `global` and `none`; `nested` (True: from the same weights, a
+higher level keeps a part of what a lower one keeps); `score`, `cost` and `paper`, in words.
 """
 
 from __future__ import annotations
@@ -276,8 +280,8 @@ def apply_mask(
     The model is in eval mode, without gradients; mode and hooks are restored afterwards.
     scores: what `compute_scores` returned, yours to change, or None for a pruner that does not implement it.
     level: the sparsity to reach at this stage, pruned / prunable, counting what was pruned before.
-    Returns: {name: bool tensor of the parameter's shape, True = keep}. May change surviving weights in place; the
-    harness zeroes the pruned ones and checks that they stay zero.
+    Returns: {name: bool tensor of the parameter's shape, True = keep}. May change surviving weights in place, and
+    parameters and buffers out of scope; the harness zeroes the pruned ones and checks that they stay zero.
     Default: `context.select(scores, level)`, exact selection under the pruner's allocation and pattern: pruned =
     floor(level x N + 1/2); ties keep the lowest index in scope order; what is already pruned stays pruned.
     """

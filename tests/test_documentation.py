@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
+from safetensors.numpy import save_file
 
 from docs import study
 from docs.generate import PRUNERS, TASKS, pruners, tasks
@@ -42,6 +44,8 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
     (source,) = blocks(ROOT / "README.md", "python")
     workshop.write("sqrt_magnitude.py", source)
     (workshop.folder / "plugins").symlink_to(ROOT / "plugins")
+    (workshop.folder / "SPARSE").mkdir()
+    save_file({"weight": numpy.eye(2)}, workshop.folder / "SPARSE" / "model.safetensors")
     words = shlex.split(line)[1:]
     ran = command(*words, *([] if words[0] == "list" else ["--collect-only"]))
     assert ran.code == 0, ran.err

@@ -37,7 +37,8 @@ class Choice:
         patterns: exact names or globs over collected and installed plugins and variants. Empty: the collected ones,
         or where there are none the installed ones (none if all that was collected is broken), less those that want to
         be named (`default = False`), and every variant.
-        Raises UsageError for a pattern that matches nothing.
+        One that lacks a parameter it needs is passed over where a glob matched it.
+        Raises UsageError for a pattern that matches nothing, and for any other one that lacks a parameter.
         """
         known = self.catalogue.known(kind)
         own = {variant.name: variant for variant in variants}
@@ -55,7 +56,18 @@ class Choice:
             if plugin is None or patterns or name in own or plugin.default:
                 self.used.add(name)
                 chosen.append(plugin)
-        return [plugin for plugin in chosen if plugin is not None]
+        by_name = {*patterns, *own} if patterns else set(names)
+        return [plugin for plugin in chosen if plugin is not None and self._has_all(plugin, plugin.name in by_name)]
+
+    def _has_all(self, plugin: Plugin, by_name: bool) -> bool:
+        """Whether the plugin was told all that it needs. by_name: whether that it was not is an error."""
+        if not plugin.lacking:
+            return True
+        lack = f"{plugin.name} needs {plugin.lacking[0]}; --set {plugin.name}.{plugin.lacking[0]}=VALUE would work"
+        if by_name:
+            raise UsageError(lack)
+        self.catalogue.notices.append(f"{lack}; passed over")
+        return False
 
     def _matching(self, kind: str, patterns: Sequence[str], names: Sequence[str]) -> set[str]:
         found: set[str] = set()

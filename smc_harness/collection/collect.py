@@ -42,7 +42,7 @@ def collect(config: Config) -> Collection:
     variants = [read_variant(text) for text in options.variant]
     tasks = choice.choose("task", _patterns(options.tasks))
     pruners = choice.choose("pruner", _patterns(options.pruners), variants)
-    _check_names(pruners)
+    _check_pruners(pruners)
     if options.controls:
         pruners = [plugin for own in pruners for plugin in (own, *(control_of(own, kind) for kind in CONTROLS))]
     if unused := sorted(set(choice.settings) - choice.used):
@@ -61,9 +61,10 @@ def collect(config: Config) -> Collection:
     )
 
 
-def _check_names(pruners: Sequence[Plugin]) -> None:
-    """Raise UsageError for a pruner or variant that is called like a control."""
+def _check_pruners(pruners: Sequence[Plugin]) -> None:
+    """Raise UsageError for a pruner or variant that is called like a control, or reads a file that is not there."""
     for pruner in pruners:
+        pruner.files  # noqa: B018  it names what is not there
         if pruner.name.endswith(tuple(f"~{kind}" for kind in CONTROLS)):
             raise UsageError(f"{pruner.name}: so a control is called, which --controls adds; another name would work")
 

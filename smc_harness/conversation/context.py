@@ -188,6 +188,12 @@ class PrunerContext(Context):
         """Examples per optimiser step of the task's recipe."""
         return self._talk().batch_size
 
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Globs over the names of the parameters of the task's output layers; empty where the task does not say."""
+        declared = self._talk().task_plugin.declared("head", ())
+        return (declared,) if isinstance(declared, str) else tuple(declared)
+
     def loss(self, model: torch.nn.Module, batch: Any) -> torch.Tensor:
         """The task's training loss: a scalar, the mean over the batch; in the precision of the run."""
         return self._talk().loss(model, batch)

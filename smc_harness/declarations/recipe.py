@@ -29,7 +29,7 @@ class Selection:
 class Recipe:
     """One training run, from its first optimiser step to its last.
 
-    steps: optimiser steps.
+    steps: optimiser steps; 0 for a model that is to be taken as it is.
     batch_size: examples per optimiser step.
     optimizer: receives parameter groups (`params`, plus what `parameter_groups` set), returns a torch optimizer.
     parameter_groups: receives the model, returns the groups; None: one group of every trainable parameter.

@@ -9,21 +9,21 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from smc_harness.declarations.structure import Structure, read_structure
 from smc_harness.discovery import parameters, rules
-from smc_harness.errors import PluginError, UsageError, one_line
-from smc_harness.store.identity import digest, package_root, source_digest
+from smc_harness.errors import HarnessError, PluginError, UsageError, one_line
+from smc_harness.store.identity import digest, file_digest, package_root, source_digest
 
 _AXES = {"allocation": "global", "pattern": "none"}
 """What every pruner can be told beside its own parameters, and what holds where nothing is said."""
 
-_OF_PARAMETERS = ("chance", "floor", "folds")
-"""What a task may declare as a function of its parameters."""
+_OF_PARAMETERS = ("chance", "floor", "folds", "levels", "files")
+"""What a plugin may declare as a function of its parameters."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,19 @@ class Plugin:
     file: Path | None = None
 
     def declared(self, attribute: str, default: Any = None) -> Any:
-        """An attribute of the plugin; of those that may be functions of its parameters, what they give."""
+        """An attribute of the plugin; of those that may be functions of its parameters, what they give.
+
+        Raises HarnessError, naming the plugin, where such a function does not work.
+        """
         value = getattr(self.hooks, attribute, default)
-        return value(self.params) if attribute in _OF_PARAMETERS and callable(value) else value
+        if attribute not in _OF_PARAMETERS or not callable(value):
+            return value
+        try:
+            return value(self.params)
+        except HarnessError as error:
+            raise type(error)(f"{self.name}: {error}") from error
+        except Exception as error:
+            raise PluginError(f"{self.name}: {attribute} failed: {one_line(error)}") from error
 
     @property
     def phase(self) -> str:
@@ -91,8 +101,31 @@ class Plugin:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The only levels at which a pruner exists; empty where any level will do."""
-        return self.structure.levels or tuple(self.declared("levels") or ())
+        """The only levels at which a pruner exists; empty where any level will do, or where that is not known yet."""
+        if self.structure.levels or self.lacking:
+            return self.structure.levels
+        own = self.declared("levels") or ()
+        if own and not rules.are_levels(own):
+            raise PluginError(f"{self.name}: levels gives {own!r}; a tuple of numbers in [0, 1) would work")
+        return tuple(own)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The parameters that the plugin needs and that nobody set."""
+        return tuple(name for name in self.declared("needs", ()) if getattr(self.params, name) in (None, ""))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that a pruner reads. Raises UsageError that names one that is not there."""
+        if self.kind != "pruner" or self.lacking:
+            return ()
+        given = self.declared("files") or ()
+        if not isinstance(given, list | tuple) or not all(isinstance(file, str | Path) for file in given):
+            raise PluginError(f"{self.name}: files gives {given!r}; a tuple of paths would work")
+        found = tuple(map(Path, given))
+        if missing := [file for file in found if not file.is_file()]:
+            raise UsageError(f"{self.name} reads {missing[0]}: no such file")
+        return found
 
     @property
     def description(self) -> str:
@@ -107,7 +140,10 @@ class Plugin:
     def identity(self) -> str:
         """Digest of everything about the plugin that can change a number."""
         source = source_digest(self.file) if self.file else ""
-        return digest(self.name, self.declared("version"), source, self.params, self.structure, self.control)
+        params, contents = self.params, [file_digest(file) for file in self.files]
+        if contents:  # which stand for the paths to them
+            params = {name: value for name, value in asdict(self.params).items() if not isinstance(value, Path)}
+        return digest(self.name, self.declared("version"), source, params, self.structure, self.control, *contents)
 
     @property
     def training_identity(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from smc_harness import hookspecs
+from smc_harness.discovery.parameters import names
 from smc_harness.errors import PluginError, nearest
 
 SIDES = {
@@ -65,6 +66,7 @@ def check(plugin: Any, kind: str, name: str) -> None:
     _check_undecorated(plugin, SIDES[kind], name)
     if missing := [hook for hook in REQUIRED[kind] if hook not in found]:
         raise PluginError(f"{name}: a {kind} must implement {missing[0]}(); see smc_harness/hookspecs.py")
+    _check_needs(plugin, name)
     if kind == "pruner":
         _check_pruner(plugin, name, found)
     if kind == "task" and hasattr(plugin, "folds") and "aggregate" in found:
@@ -116,6 +118,12 @@ def _check_undecorated(plugin: Any, hooks: Iterable[str], name: str) -> None:
             raise PluginError(f"{name}: {hook}() lacks the @hookimpl decorator (from smc_harness import hookimpl)")
 
 
+def _check_needs(plugin: Any, name: str) -> None:
+    needs, known = getattr(plugin, "needs", ()), names(getattr(plugin, "params", None))
+    if not isinstance(needs, list | tuple) or not known.issuperset(needs):
+        raise PluginError(f"{name}: needs is {needs!r}; a tuple of names of fields of `params` would work")
+
+
 def _check_pruner(plugin: Any, name: str, hooks: set[str]) -> None:
     if not hooks & {"compute_scores", "apply_mask", "update_mask"}:
         raise PluginError(f"{name}: a pruner must implement compute_scores() or apply_mask()")
@@ -123,13 +131,14 @@ def _check_pruner(plugin: Any, name: str, hooks: set[str]) -> None:
     if phase not in PHASES:
         raise PluginError(f"{name}: phase is {phase!r}; one of {', '.join(PHASES)} would work")
     levels = getattr(plugin, "levels", None)
-    if levels is not None and not _are_levels(levels):
+    if levels is not None and not callable(levels) and not are_levels(levels):
         raise PluginError(f"{name}: levels is {levels!r}; a tuple of numbers in [0, 1) would work")
     if getattr(plugin, "prunes", "all") not in ("all", "linear"):
         raise PluginError(f"{name}: prunes is {plugin.prunes!r}; 'all' or 'linear' would work")
 
 
-def _are_levels(given: Any) -> bool:
+def are_levels(given: Any) -> bool:
+    """Whether it is a tuple or list of levels, and not an empty one."""
     if not isinstance(given, list | tuple) or not given:
         return False
     return all(isinstance(level, int | float) and 0 <= level < 1 for level in given)

@@ -26,7 +26,8 @@ class PretrainedParams:
     """Parameters of every task that starts from a checkpoint.
 
     model: hub id of the checkpoint, or its folder's name under --model-dir; revision: its commit on the hub.
-    steps: optimiser steps of a training, before and after pruning. micro_batch: of the examples of a step, how many at
+    steps: optimiser steps of a training, before and after pruning; 0, on commonsense and translation alone, takes the
+    checkpoint as it is, its own output layers included. micro_batch: of the examples of a step, how many at
     once (fewer need less memory). gradient_checkpointing: keep a layer's input alone and compute the rest again in the
     backward pass: less memory for a third more work. learning_rate: the peak; warmup: steps up to it.
     evaluation_batch: examples scored at once.
@@ -89,6 +90,6 @@ def finetuning_recipe(context: TaskContext, decay: bool = True) -> Recipe:
         steps=steps,
         batch_size=params.batch_size,
         optimizer=optimizer,
-        schedule=LinearWarmup(min(1.0, params.warmup / steps), decay=decay),
+        schedule=LinearWarmup(min(1.0, params.warmup / max(1, steps)), decay=decay),
         micro_batch=params.micro_batch,
     )

@@ -16,13 +16,15 @@ DEFAULTS = {"shy": False}
 
 @pytest.fixture(autouse=True)
 def fake_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plugins that need no file: `broken` does not load, `shy` wants to be named."""
+    """Plugins that need no file: `broken` does not load, `shy` wants to be named, `needy` to be told a word."""
 
     def load(locator: Locator, settings: dict[str, str], name: str) -> Plugin:
         if locator.name == "broken":
             raise PluginError(f"{locator.source}: import failed: ImportError")
         hooks: Any = SimpleNamespace(phase="after", default=DEFAULTS.get(locator.name, True))
-        return Plugin(locator.kind, name, hooks, locator, settings)
+        if locator.name == "needy":
+            hooks.needs = ("word",)
+        return Plugin(locator.kind, name, hooks, locator, settings, params=SimpleNamespace(word=settings.get("word")))
 
     monkeypatch.setattr(choose, "load", load)
 
@@ -100,6 +102,21 @@ def test_a_variant_of_nothing_or_with_a_taken_name_is_refused() -> None:
         chosen(catalogue("snip"), variants=(Variant("x", "snap", {}),))
     with pytest.raises(UsageError, match="--variant snip: there is a pruner of that name; another name would work"):
         chosen(catalogue("snip gmp"), variants=(Variant("snip", "gmp", {}),))
+
+
+def test_a_plugin_that_was_not_told_what_it_needs_is_refused_but_passed_over_by_a_glob() -> None:
+    lack = "needy needs word; --set needy.word=VALUE would work"
+    with pytest.raises(UsageError, match=f"^{lack}$"):
+        chosen(catalogue("snip needy"), "needy")
+    with pytest.raises(UsageError, match=f"^{lack}$"):
+        chosen(catalogue("snip needy"))
+    with pytest.raises(UsageError, match="^mine needs word; --set mine.word=VALUE would work$"):
+        chosen(catalogue("snip needy"), "snip", "mine", variants=(Variant("mine", "needy", {}),))
+    found = catalogue("snip needy")
+    assert chosen(found, "*") == ["snip"]
+    assert found.notices == [f"{lack}; passed over"]
+    told = Choice(catalogue("snip needy"), {"needy": {"word": "yes"}})
+    assert [plugin.name for plugin in told.choose("pruner", ["*"])] == ["needy", "snip"]
 
 
 def test_settings_reach_the_plugin_of_their_name_and_override_a_variants_own() -> None:

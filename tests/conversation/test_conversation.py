@@ -132,6 +132,12 @@ def test_a_pruner_learns_how_many_examples_a_split_has(task) -> None:
     assert talk_of(task, limit=7).pruner.examples("train") == 320
 
 
+def test_a_pruner_learns_which_layers_are_the_tasks_output(task) -> None:
+    assert talk_of(task).pruner.head == ()
+    task.head = "3.*"
+    assert talk_of(task).pruner.head == ("3.*",)
+
+
 def test_asked_for_the_examples_of_an_unknown_split_the_known_ones_are_named(task) -> None:
     with pytest.raises(PluginError, match="toy: no split 'dev'; it has train, test"):
         talk_of(task).pruner.examples("dev")

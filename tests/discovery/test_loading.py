@@ -277,3 +277,81 @@ def test_a_pattern_of_n_of_m_takes_the_place_of_a_declared_allocation(workshop: 
     assert str(load(at(path), {"pattern": "2:4"}).structure) == "2:4"
     with pytest.raises(UsageError, match="leave allocation=erk out"):
         load(at(path), {"pattern": "2:4", "allocation": "erk"})
+
+
+READER = (
+    PRUNER
+    + """
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Params:
+    path: Path | None = None
+    strength: int = 1
+
+params, needs = Params, ("path",)
+
+def files(params):
+    return [params.path]
+
+def levels(params):
+    return {levels}
+"""
+)
+
+
+def reader(workshop: Workshop, path: str | Path | None = None, levels: str = "(0.5,)", **settings: str) -> Plugin:
+    """A pruner that reads a file; its levels are an expression of its `params`."""
+    told = settings | ({} if path is None else {"path": str(path)})
+    # a module that was imported stays as it is: another text is another file
+    file = f"reader_{len(list(workshop.folder.glob('*.py')))}.py"
+    return load(at(workshop.write(file, READER.replace("{levels}", levels))), told)
+
+
+def test_levels_may_follow_from_the_parameters(workshop: Workshop) -> None:
+    assert reader(workshop, "a", "(len(params.path.name) / 10,)").levels == (0.1,)
+    assert reader(workshop, "a", "None").levels == ()
+    assert reader(workshop, "a", "None", pattern="2:4").levels == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("levels", "reason"),
+    [
+        ("(1.0,)", "mine: levels gives (1.0,); a tuple of numbers in [0, 1) would work"),
+        ("0.5", "mine: levels gives 0.5; a tuple of numbers in [0, 1) would work"),
+        ("1 / 0", "mine: levels failed: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_levels_that_do_not_follow_are_one_line(workshop: Workshop, levels: str, reason: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        reader(workshop, "a", levels).levels  # noqa: B018
+    assert str(caught.value) == reason
+
+
+def test_the_content_of_its_files_is_part_of_a_pruners_identity_and_their_place_is_not(workshop: Workshop) -> None:
+    first, copy, other = (workshop.write(f"{name}.txt", text) for name, text in (("a", "x"), ("b", "x"), ("c", "y")))
+    place = reader(workshop, first).locator
+
+    def identity(path: Path, **settings: str) -> str:
+        return load(place, {"path": str(path), **settings}).identity
+
+    before = identity(first)
+    assert before == identity(copy)
+    assert before not in (identity(other), identity(first, strength="2"))
+    first.write_text("edited")
+    assert before != identity(first)
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(workshop: Workshop) -> None:
+    with pytest.raises(UsageError, match="^mine reads nowhere.txt: no such file$"):
+        reader(workshop, "nowhere.txt").files  # noqa: B018
+    path = workshop.write("mine.py", PRUNER + "files = 'weights'\n")
+    with pytest.raises(PluginError, match="^mine: files gives 'weights'; a tuple of paths would work$"):
+        load(at(path)).files  # noqa: B018
+
+
+def test_what_a_pruner_needs_and_was_not_told_leaves_files_and_levels_open(workshop: Workshop) -> None:
+    plugin = reader(workshop)
+    assert (plugin.lacking, plugin.files, plugin.levels) == (("path",), (), ())
+    assert reader(workshop, "a").lacking == ()

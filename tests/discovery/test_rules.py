@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import make_dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -146,6 +147,17 @@ def test_an_unknown_phase_is_refused_with_those_that_exist(phase: object) -> Non
 @pytest.mark.parametrize("levels", [0.5, (), (0.5, 1.0), ("0.5",), (-0.1,), (float("nan"),), "0.5", {0.5: 1}])
 def test_levels_that_are_not_a_tuple_of_shares_are_refused(levels: object) -> None:
     assert "a tuple of numbers in [0, 1) would work" in refusal(pruner(levels=levels))
+
+
+def test_levels_may_be_a_function() -> None:
+    rules.check(pruner(levels=lambda params: (0.5,)), "pruner", "mine")
+
+
+@pytest.mark.parametrize("needs", ["path", ("path", "paht"), 3])
+def test_needs_that_are_no_parameters_are_refused(needs: object) -> None:
+    params = make_dataclass("Params", [("path", str, "")], frozen=True)
+    rules.check(pruner(params=params, needs=("path",)), "pruner", "mine")
+    assert "a tuple of names of fields of `params` would work" in refusal(pruner(params=params, needs=needs))
 
 
 def test_levels_of_its_own_and_what_it_prunes_are_accepted() -> None:

@@ -20,7 +20,8 @@ from smc_harness.lifecycle.trajectory import Trajectory
 from smc_harness.store.artifacts import Artifacts
 from tests.toys import plugin, toy_task
 
-PRUNERS = {name: load(locator) for name, locator in sorted(discover().installed["pruner"].items())}
+INSTALLED = {name: load(locator) for name, locator in sorted(discover().installed["pruner"].items())}
+PRUNERS = {name: pruner for name, pruner in INSTALLED.items() if not pruner.lacking}
 STEPS, EPOCH = 60, 10
 
 

@@ -1,4 +1,4 @@
-"""What holds for every pruner that is installed, on models made to be awkward.
+"""What holds for every pruner that is installed and needs to be told nothing, on models made to be awkward.
 
 Ties everywhere, weights that are zero before anything is pruned, a tied tensor, one of a single weight, an empty one.
 """
@@ -25,7 +25,8 @@ from smc_harness.discovery.loading import Plugin, load
 from tests.pruners.pruning import mask_of, pruned
 from tests.toys import plugin, toy_task
 
-PRUNERS = {name: load(locator) for name, locator in sorted(discover().installed["pruner"].items())}
+INSTALLED = {name: load(locator) for name, locator in sorted(discover().installed["pruner"].items())}
+PRUNERS = {name: pruner for name, pruner in INSTALLED.items() if not pruner.lacking}
 SIZES = {"first": 12, "second": 12, "single": 1, "empty": 0}
 TOTAL = sum(SIZES.values())
 
@@ -148,6 +149,10 @@ def test_masks_of_higher_levels_lie_within_those_of_lower_ones_where_it_is_claim
         return
     low, high = (mask_of(*talk_of(PRUNERS[name], values, torch.float32), level) for level in sorted(levels))
     assert not any((high[key] & ~low[key]).any() for key in low)
+
+
+def test_only_a_file_that_is_given_must_be_named() -> None:
+    assert INSTALLED.keys() - PRUNERS.keys() == {"given"}
 
 
 def test_nested_masks_are_claimed_by_all_but_those_that_cannot_promise_them() -> None:

@@ -189,8 +189,8 @@ def test_why_a_trajectory_first_fails_is_said_where_something_tells() -> None:
 def test_a_sparsity_that_was_not_asked_for_is_named_though_the_cell_passes() -> None:
     cell = Cell("t", "a", 0.2, 0, "after")
     found = CellResult(cell, Verdict.PASS, "accuracy", 0.9, Measurement(0.9, 100, 1.0, realised=0.287))
-    assert found.diagnosis == ["0.2 was asked for, 0.287 is realised"]
-    assert "t::a[0.2,seed0] 0.2 was asked for, 0.287 is realised" in printed(
+    assert found.diagnosis == ["the level is 0.2, but 0.287 of the scope is pruned"]
+    assert "t::a[0.2,seed0] the level is 0.2, but 0.287 of the scope is pruned" in printed(
         lambda console: tables.reasons(console, [found])
     )
 

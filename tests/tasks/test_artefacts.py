@@ -34,7 +34,7 @@ def test_the_original_snip_wipes_the_embedding_of_unseen_words_and_prunes_more_t
     found = measured(tmp_path, "snip", 0.05, compat="smc-bench")
     assert found.densities[WORDS] < 0.05
     assert found.realised > 2 * 0.05
-    assert said(found, 0.05) == f"0.05 was asked for, {found.realised:.4g} is realised"
+    assert said(found, 0.05) == f"the level is 0.05, but {found.realised:.4g} of the scope is pruned"
 
 
 def test_snip_by_default_prunes_what_it_was_asked_and_does_not_wipe_the_embedding(tmp_path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from smc_harness import hookimpl
 from smc_tasks._finetuning import FinetuningParams, finetuning_recipe
@@ -30,6 +30,8 @@ class CommonsenseQaParams(FinetuningParams):
     train: str = "commonsense_qa/train_rand_split.jsonl"
     test: str = "commonsense_qa/dev_rand_split.jsonl"
 
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup", "steps")
+
 
 @dataclass(frozen=True)
 class RaceParams(FinetuningParams):
@@ -44,6 +46,8 @@ class RaceParams(FinetuningParams):
     train: str = "race/middle_train.jsonl,race/high_train.jsonl"
     middle_test: str = "race/middle_test.jsonl"
     high_test: str = "race/high_test.jsonl"
+
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup", "steps")
 
 
 class MultipleChoice:

@@ -23,12 +23,15 @@ def build(context: TaskContext) -> nn.Module:
     """The checkpoint's encoder under a fresh head: first token -> linear, tanh -> linear.
 
     The head is initialised as torch initialises linear layers, U(-1/sqrt(hidden), 1/sqrt(hidden)), as fairseq's is.
+    Where nothing is to be trained it is the checkpoint's own. Raises UsageError for one that has none.
     """
     from transformers import AutoModelForMultipleChoice
 
-    model: Any = load(AutoModelForMultipleChoice, context, fresh=("classifier.*", "*pooler.*"), classifier_dropout=0.0)
+    trained = context.params.steps != 0
+    fresh = ("classifier.*", "*pooler.*") if trained else ()
+    model: Any = load(AutoModelForMultipleChoice, context, fresh=fresh, classifier_dropout=0.0)
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and (name == "classifier" or ".pooler." in name):
+        if trained and isinstance(module, nn.Linear) and (name == "classifier" or ".pooler." in name):
             module.reset_parameters()
     built: nn.Module = checkpointed(model, context)
     return built

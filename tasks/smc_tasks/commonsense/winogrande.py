@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from smc_harness import hookimpl
 from smc_tasks._finetuning import FinetuningParams, finetuning_recipe
@@ -30,6 +30,8 @@ class WinograndeParams(FinetuningParams):
     warmup: int = 2_375
     train: str = "winogrande_1.1/train_xl.jsonl"
     test: str = "winogrande_1.1/dev.jsonl"
+
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup", "steps")
 
 
 class Winogrande:

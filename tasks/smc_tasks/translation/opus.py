@@ -60,13 +60,15 @@ class TranslationParams(PretrainedParams):
     feed_forward: int = 256
     pieces: int = 8000
 
-    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup", "label_smoothing", "dropout")
+    may_be_zero: ClassVar[tuple[str, ...]] = ("warmup", "steps", "label_smoothing", "dropout")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("label_smoothing", "dropout"):
             if not getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)}: expected a number below 1")
+        if self.model == SCRATCH and not self.steps:
+            raise UsageError("steps=0: a model from scratch must be trained; a number above 0 would work")
         if self.hidden % self.heads:
             raise UsageError(f"hidden={self.hidden}: expected a multiple of heads={self.heads}")
         for language in (*_split(self.languages), *_split(self.test_languages), *self.pivots):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,6 +166,23 @@ def test_the_head_is_fresh_and_initialised_as_linear_layers_are(folder: Path) ->
     for name in ("classifier", "roberta.pooler.dense"):
         weight = model.get_submodule(name).weight
         assert 0.15 < float(weight.detach().abs().max()) <= 16**-0.5
+
+
+def test_without_steps_the_checkpoint_is_taken_as_it_is_with_its_own_head(folder: Path) -> None:
+    tuned = talk_of(folder).build_model()
+    tuned.save_pretrained(folder / "models" / "tuned")  # type: ignore[operator]
+    for file in (folder / "models" / "small").glob("*token*"):
+        shutil.copy(file, folder / "models" / "tuned")
+    task = load(discover().installed["task"]["csqa"], SETTINGS | {"steps": "0"})
+    places = (Pretrained(str(folder / "models" / name)) for name in ("tuned", "small"))
+    whole, headless = (
+        Conversation(task, None, [], RunOptions(data_dir=str(folder / "data"), pretrained=place), 0) for place in places
+    )
+    built = whole.build_model().state_dict()
+    assert all(torch.equal(tensor, built[name]) for name, tensor in tuned.state_dict().items())
+    assert whole.recipe(retraining=False).steps == 0
+    with pytest.raises(UsageError, match=r"small lacks 'classifier.bias' and 3 more; a checkpoint of a RobertaForMul"):
+        headless.build_model()
 
 
 def test_scores_do_not_depend_on_batches(folder: Path) -> None:

@@ -231,7 +231,11 @@ def test_without_local_files_the_pairs_come_from_the_hub_at_a_fixed_commit(
         ({"dropout": 1.0}, "dropout=1.0: expected a number below 1"),
         ({"label_smoothing": -0.1}, "label_smoothing=-0.1: expected 0 or more"),
         ({"heads": 3}, "hidden=128: expected a multiple of heads=3"),
-        ({"steps": 0}, "steps=0: expected a number above 0"),
+        ({"steps": -1}, "steps=-1: expected 0 or more"),
+        (
+            {"steps": 0, "model": "scratch"},
+            "steps=0: a model from scratch must be trained",
+        ),
     ],
 )
 def test_impossible_parameters_are_refused(setting: dict[str, Any], complaint: str) -> None:
