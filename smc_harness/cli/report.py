@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 examples:
   smc-harness report results.json                            what the run said in the end
+  smc-harness report 3                                       the same of session 3 of the store
   smc-harness report results.json --published                its curves beside those of its tasks' papers
   smc-harness report results.json --published --tolerance 0.05 --json -
 """
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("run", metavar="RUN", help="a file that --json wrote")
+    add("run", metavar="RUN", help="a file that --json wrote, or the number of a session that `list runs` names")
+    add("--store", default=".smc-harness", metavar="DIR", help="the store whose sessions have these numbers")
     add("--published", action="store_true", help="put the run beside the curves that were published of its tasks")
     add("--tolerance", type=share, metavar="X", help="with --published: the largest relative drop from dense that "
         "passes, for both (default: the run's)")  # fmt: skip
@@ -47,9 +49,9 @@ def main(arguments: Sequence[str]) -> int:
         if getattr(options, name) not in (None, []) and not options.published:
             raise UsageError(f"--{name} goes with --published")
 
-    from smc_harness.report.saved import read
+    from smc_harness.report.saved import find
 
-    run = read(Path(options.run))
+    run = find(options.run, Path(options.store))
     return _published(run, options) if options.published else _closing(run)
 
 

@@ -1,4 +1,4 @@
-"""A run read back from the file that `--json` wrote, as what the closing report and the studies work on."""
+"""A run read back from what `--json` wrote or the store kept, as what the closing report and the studies work on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from smc_harness.cells import Cell, CellResult, Measurement, Pooled, Verdict
 from smc_harness.errors import UsageError
 from smc_harness.report.json_file import SCHEMA
 from smc_harness.report.strict import NUMBER, NUMBER_OR_NONE, TEXT_OR_NONE, member, members, of_kind
+from smc_harness.store.results import existing
 
 _LATER = {"realised_model": 0.0, "densities": {}, "logged": {}, "outcomes": None}
 """What a cell may lack, and what it then is."""
+_LONGEST = 19
+"""Digits of a number that SQLite may not hold."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,37 @@ class SavedRun:
         return self.session["options"].get(name)
 
 
+def find(run: str, store: Path) -> SavedRun:
+    """By the name of a file, or by the number of a session of the store. Raises UsageError."""
+    if not (run.isdecimal() and len(run) < _LONGEST) or Path(run).exists():
+        return read(Path(run))
+    results = existing(store)
+    try:
+        text, sessions = results.report(int(run)), {str(row["id"]): row["command"] for row in results.sessions()}
+    finally:
+        results.close()
+    if text is not None:
+        return _parse(text, f"session {run} of {store}")
+    if run in sessions:
+        raise UsageError(f"session {run} of {store} did not end, or without the json plugin: run {sessions[run]} again")
+    raise UsageError(f"{run}: no such file, and no such session in {store}; one that `list runs` names would work")
+
+
 def read(path: Path) -> SavedRun:
     """Raises UsageError, in one line that says where the file is not what `--json` writes."""
     try:
-        return _run(json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse))
+        return _parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; a file that --json wrote would work") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: {error}; a file that --json wrote would work") from error
+
+
+def _parse(text: str, place: str) -> SavedRun:
+    try:
+        return _run(json.loads(text, parse_constant=_refuse))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: {error}; a whole file that --json wrote would work") from error
+        raise UsageError(f"{place}: {error}; a whole file that --json wrote would work") from error
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from smc_harness.store import folder
+from smc_harness.store.results import Results
 from tests.cli.test_main import HEAVY, imports_of
 from tests.workshop import ROOT, Ran, Workshop
 
@@ -44,6 +46,20 @@ def test_a_saved_run_is_reported_as_it_was(command: Command, toy: Workshop) -> N
     assert len(lines) > 6
     assert "\n".join(lines) in told
     assert told.splitlines()[-1].startswith(f"{summary} in ")
+
+
+def test_a_session_of_the_store_is_reported_by_its_number(command: Command, toy: Workshop) -> None:
+    assert command("report", "1") == command("report", "run.json")
+    assert command("report", "1", "--store", ".smc-harness", "--published", "--collect", "plugins").code == 0
+
+
+def test_a_session_that_did_not_end_says_how_to_go_on(command: Command, workshop: Workshop) -> None:
+    results = Results(folder.prepare(workshop.folder / "kept"))
+    results.begin_session("smc-harness --pruners snip")
+    results.close()
+    ran = command("report", "1", "--store", "kept")
+    assert ran.code == 4
+    assert "session 1 of kept did not end, or without the json plugin: run smc-harness --pruners snip again" in ran.err
 
 
 def test_a_run_is_put_beside_what_was_published_of_its_tasks(command: Command, toy: Workshop) -> None:
@@ -104,6 +120,8 @@ def test_a_run_without_cells_is_said_to_have_none(command: Command, study: Works
         ([], "the following arguments are required: RUN"),
         (["nowhere.json"], "nowhere.json: No such file or directory; a file that --json wrote would work"),
         (["curves.csv"], "curves.csv: Expecting value: line 1 column 1 (char 0)"),
+        (["7"], "--store .smc-harness: no results there; a folder that an earlier run used would work"),
+        (["7" * 300], "File name too long"),
         ([RUN, "--json", "-"], "--json goes with --published"),
         ([RUN, "--tolerance", "0.05"], "--tolerance goes with --published"),
         ([RUN, "--published", "--tolerance", "2"], "'2' given; a share in [0, 1) such as 0.01 would work"),
@@ -117,6 +135,12 @@ def test_bad_input_is_one_line(command: Command, study: Workshop, words: list[st
     ran = command("report", *words)
     assert (ran.code, ran.err.count("\n")) == (4, 1)
     assert expected in ran.err
+
+
+def test_a_session_that_is_not_there_is_named(command: Command, toy: Workshop) -> None:
+    ran = command("report", "7")
+    assert (ran.code, ran.out) == (4, "")
+    assert "7: no such file, and no such session in .smc-harness; one that `list runs` names would work" in ran.err
 
 
 def test_a_task_that_is_not_here_is_named_with_the_remedy(command: Command, toy: Workshop) -> None:
