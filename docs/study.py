@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from smc_harness.cells import Cell, CellResult, Verdict, show_level
+from smc_harness.cells import Verdict, show_level
+from smc_harness.discovery.catalogue import discover
+from smc_harness.discovery.loading import load
+from smc_harness.report.published import Curves, published
+from smc_harness.report.saved import SavedRun, read
 from smc_harness.report.tables import interval, short
-from smc_harness.verdict.first_fail import FirstFail, first_fails
+from smc_harness.verdict.first_fail import first_fails
 from smc_harness.verdict.rule import Tolerance
 
 FOLDER = Path(__file__).parent / "results"
 PAGE = FOLDER / "arithmetic.md"
 TASKS = ("mawps-gts", "mawps-graph2tree", "asdiv-a-gts", "asdiv-a-graph2tree", "svamp-gts", "svamp-graph2tree")
-Curves = Mapping[str, Mapping[float, float]]
-"""{pruner: {level: accuracy}}; the dense model's is that of `dense` at level 0."""
 
 _HEAD = """\
 # Arithmetic reasoning, from scratch
@@ -53,66 +52,50 @@ dense is less than that. Where a first-fail is at the lowest levels, one step up
 
 def page() -> str:
     """The page, with a section for every panel whose JSON is there."""
-    paper = published()
-    panels = {task: json.loads(file.read_text()) for task in TASKS if (file := FOLDER / f"{task}.json").is_file()}
-    grids = [task for task, panel in panels.items() if panel["session"]["options"]["search"] == "grid"]
+    panels = runs()
+    grids = [task for task, panel in panels.items() if panel.option("search") == "grid"]
     head = _HEAD.replace("{grids}", " and ".join(f"`{task}`" for task in grids) or "none yet")
     missing = [task for task in TASKS if task not in panels]
     note = [f"Not run yet: {', '.join(f'`{task}`' for task in missing)}.", ""] if missing else []
-    sections = [line for task, panel in panels.items() for line in _section(task, panel, paper[task])]
+    sections = [line for task, panel in panels.items() for line in _section(task, panel, paper(task))]
     return "\n".join([head, *note, *sections]).rstrip() + "\n"
 
 
-def published() -> dict[str, Curves]:
-    """The paper's curves by task, as fractions."""
-    found: dict[str, dict[str, dict[float, float]]] = defaultdict(lambda: defaultdict(dict))
-    with (FOLDER / "published.csv").open(encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            found[row["task"]][row["pruner"]][float(row["level"])] = float(row["accuracy_percent"]) / 100
-    return dict(found)
+def runs() -> dict[str, SavedRun]:
+    """The panels whose JSON is there."""
+    return {task: read(file) for task in TASKS if (file := FOLDER / f"{task}.json").is_file()}
 
 
-def curves(panel: Mapping[str, Any]) -> Curves:
-    """Our accuracies of one panel."""
+def paper(task: str) -> Curves:
+    """The paper's curves."""
+    found = published(load(discover().installed["task"][task]))
+    assert found is not None
+    return found
+
+
+def curves(panel: SavedRun) -> dict[str, dict[float, float]]:
+    """Our accuracies of one panel, by pruner and level."""
     found: dict[str, dict[float, float]] = defaultdict(dict)
-    for cell in panel["cells"]:
-        if cell["value"] is not None:
-            found[cell["pruner"]][cell["level"]] = cell["value"]
-    found["dense"][0.0] = next(iter(panel["tasks"].values()))["dense"]
+    for result in panel.results:
+        if result.value is not None:
+            found[result.cell.pruner][result.cell.level] = result.value
     return dict(found)
 
 
-def judged(task: str, paper: Curves) -> dict[str, FirstFail]:
-    """First-fails of the paper's curves under our rule."""
-    dense, rule = paper["dense"][0.0], Tolerance()
-    results = [
-        CellResult(Cell(task, pruner, level, 0), rule.judge(value, dense), "accuracy")
-        for pruner, curve in paper.items()
-        for level, value in sorted(curve.items())
-        if pruner != "dense"
-    ]
-    return {found.pruner: found for found in first_fails(results)}
-
-
-def _section(task: str, panel: Mapping[str, Any], paper: Curves) -> list[str]:
-    ours, theirs = curves(panel), judged(task, paper)
-    about = panel["tasks"][task]
-    levels = sorted({cell["level"] for cell in panel["cells"]})
-    verdicts = [
-        CellResult(Cell(task, cell["pruner"], cell["level"], 0), Verdict(cell["verdict"]), "accuracy")
-        for cell in panel["cells"]
-    ]
+def _section(task: str, panel: SavedRun, theirs: Curves) -> list[str]:
+    ours, judged, about = curves(panel), theirs.judged(Tolerance()), panel.tasks[task]
+    levels = sorted({result.cell.level for result in panel.results})
     rows = []
-    for found in first_fails(verdicts):
+    for found in first_fails(panel.results):
         values = [_percent(ours.get(found.pruner, {}).get(level)) for level in levels]
-        other = interval(theirs[found.pruner]) if found.pruner in theirs else "-"
+        other = interval(judged[found.pruner]) if found.pruner in judged else "-"
         rows.append([f"`{found.pruner}`", interval(found), other, *values])
     head = ["pruner", "first fail, ours", "the paper's", *map(show_level, levels)]
     return [
         f"## {task}",
         "",
         f"Dense {_percent(about['dense'])} % of {about['n']} problems; the paper's, with RoBERTa, "
-        f"{_percent(paper['dense'][0.0])} %. Accuracy in %, by level; blank: not needed. [JSON]({task}.json)",
+        f"{_percent(theirs.dense.value)} %. Accuracy in %, by level; blank: not needed. [JSON]({task}.json)",
         "",
         _line(head),
         _line(["---"] * len(head)),
@@ -124,13 +107,13 @@ def _section(task: str, panel: Mapping[str, Any], paper: Curves) -> list[str]:
     ]
 
 
-def _reasons(panel: Mapping[str, Any]) -> list[str]:
+def _reasons(panel: SavedRun) -> list[str]:
     """What mask and predictions tell of each pruner's first failed cell."""
-    first: dict[str, Mapping[str, Any]] = {}
-    for cell in sorted(panel["cells"], key=lambda cell: cell["level"]):
-        if cell["verdict"] == "fail" and cell["diagnosis"]:
-            first.setdefault(cell["pruner"], cell)
-    lines = [f"- `{cell['id']}`: {short(cell['diagnosis'])}" for _, cell in sorted(first.items())]
+    first: dict[str, str] = {}
+    for result in sorted(panel.results, key=lambda result: result.cell.level):
+        if result.verdict is Verdict.FAIL and result.diagnosis:
+            first.setdefault(result.cell.pruner, f"- `{result.cell.id}`: {short(result.diagnosis)}")
+    lines = [line for _, line in sorted(first.items())]
     return ["What mask and predictions tell of first failures:", "", *lines, ""] if lines else []
 
 
@@ -147,18 +130,18 @@ def draw() -> None:
     import matplotlib.pyplot as plt
 
     plt.rcParams["svg.hashsalt"] = "smc-harness"
-    paper = published()
-    for task in TASKS:
-        if not (file := FOLDER / f"{task}.json").is_file():
-            continue
-        ours = curves(json.loads(file.read_text()))
-        names = sorted((set(ours) | set(paper[task])) - {"dense"})
+    for task, panel in runs().items():
+        ours, theirs = curves(panel), paper(task)
+        papers = {name: {level: p.value for level, p in points.items()} for name, points in theirs.points.items()}
+        names = sorted({*ours, *papers})
         colours = dict(zip(names, plt.get_cmap("tab20").colors, strict=False))  # type: ignore[attr-defined]
         figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-        for axis, title, found in zip(
-            axes, ("from scratch, ours", "RoBERTa, the paper's"), (ours, paper[task]), strict=True
-        ):
-            dense = 100 * found["dense"][0.0]
+        sides = (
+            ("from scratch, ours", ours, panel.tasks[task]["dense"]),
+            ("RoBERTa, the paper's", papers, theirs.dense.value),
+        )
+        for axis, (title, found, score) in zip(axes, sides, strict=True):
+            dense = 100 * score
             axis.axhline(dense, color="black", linewidth=1)
             axis.axhspan(0.99 * dense, dense, color="black", alpha=0.12)
             for name in names:

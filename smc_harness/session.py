@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from smc_harness.cells import Cell, CellResult, Verdict
@@ -36,7 +37,7 @@ class Session:
 
     results: by cell id, in the order in which they were settled. denses: by (task, seed). running: what is under way,
     by "task::pruner seedK". interrupted: whether Ctrl-C ended it. faults: what session plugins raised. device: what is
-    computed on.
+    computed on. keep_report: puts the JSON of the run into the store, under its number.
     """
 
     config: Config
@@ -49,6 +50,7 @@ class Session:
     interrupted: bool = False
     faults: list[str] = field(default_factory=list)
     device: Device = field(default_factory=Device)
+    keep_report: Callable[[str], None] = lambda report: None
 
     def in_order(self) -> list[CellResult]:
         """One result for every collected cell, in collection order; `not-run` for those that were not needed."""
@@ -76,6 +78,7 @@ def run(config: Config, command: list[str]) -> ExitCode:
             config.hook.session_finished(session=session, results=[])
             return stop
         session.number = results.begin_session(shlex.join(command))
+        session.keep_report = partial(results.keep_report, session.number)
         _drive(session, tracks, results)
         settled = session.in_order()
         code = exit_code(session, settled)

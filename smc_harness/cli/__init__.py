@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from smc_harness.errors import ExitCode, HarnessError, one_line
 
-COMMANDS = ("run", "list")
+COMMANDS = ("run", "list", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +46,10 @@ def _run(command: str, rest: Sequence[str]) -> int:
         from smc_harness.cli import listing
 
         return listing.main(rest)
+    if command == "report":
+        from smc_harness.cli import report
+
+        return report.main(rest)
     from smc_harness.cli import run
 
     return run.main(rest)

@@ -16,7 +16,7 @@ from smc_harness.config import Parser
 from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.catalogue import Catalogue, discover
 from smc_harness.discovery.loading import Locator, load
-from smc_harness.errors import ExitCode, PluginError, UsageError, one_line
+from smc_harness.errors import ExitCode, PluginError, one_line
 from smc_harness.report.json_file import SCHEMA, write
 
 _KINDS = {"tasks": "task", "pruners": "pruner", "plugins": "session"}
@@ -82,11 +82,9 @@ def _describe(locator: Locator, where: RunOptions) -> dict[str, Any]:
 
 
 def _runs(store: Path) -> list[dict[str, Any]]:
-    if not (store / "results.sqlite").is_file():
-        raise UsageError(f"--store {store}: no results there; a folder that an earlier run used would work")
-    from smc_harness.store.results import Results
+    from smc_harness.store.results import existing
 
-    results = Results(store)
+    results = existing(store)
     try:
         return results.sessions()
     finally:

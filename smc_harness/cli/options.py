@@ -99,7 +99,7 @@ def _judge(group: argparse._ArgumentGroup) -> None:
     add("--search", choices=SEARCHES, default="until-fail", help="which levels to measure (default until-fail)")
     add("--verdict", choices=RULES, default="tolerance", help="tolerance: by the scores alone (default); "
         "noninferiority: paired over the examples, with a third answer where they are too few")  # fmt: skip
-    add("--tolerance", type=_share, default=0.01, metavar="X", help="largest relative drop from dense that passes "
+    add("--tolerance", type=share, default=0.01, metavar="X", help="largest relative drop from dense that passes "
         "(default 0.01)")  # fmt: skip
     add("--no-dense-check", action="store_true", help="run cells whose dense model is no better than chance, too")
     add("--strict", action="store_true", help="exit with 1 if a cell fails")
@@ -132,7 +132,7 @@ def _device(text: str) -> str:
     return text
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
     try:
         value = float(text)
     except ValueError:

@@ -34,6 +34,10 @@ class Dense:
     output: str = ""
 
     @property
+    def unit(self) -> str:
+        return str(self.task.declared("unit") or "")
+
+    @property
     def settled(self) -> bool:
         return self.measurement is not None or self.reason is not None
 

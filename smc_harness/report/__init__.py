@@ -1,1 +1,1 @@
-"""What people and programs see of a run. Each file is a session plugin."""
+"""What people and programs see of a run: session plugins, the tables that they show, and saved runs read back."""

@@ -1,4 +1,4 @@
-"""`--json FILE`: the whole run as one JSON object."""
+"""The whole run as one JSON object: in the store, for `report`, and where `--json` says."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ def configure(config: Config) -> None:
 
 @hookimpl
 def session_finished(session: Session, results: Sequence[CellResult]) -> None:
-    config = session.config
+    config, found = session.config, plain(to_object(session, results))
+    if results:
+        session.keep_report(json.dumps(found, allow_nan=False))
     if config.options.json is not None:
-        write(config.options.json, to_object(session, results), config.stash["stdout"])
+        write(config.options.json, found, config.stash["stdout"])
 
 
 def to_object(session: Session, results: Sequence[CellResult]) -> dict[str, Any]:

@@ -3,28 +3,61 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
+from rich.measure import Measurement as Width
 from rich.table import Table
 from rich.text import Text
 
-from smc_harness.cells import CellResult, Verdict, counted, show_level, visible
+from smc_harness.cells import CellResult, Measurement, Verdict, counted, show_level, visible
 from smc_harness.report.terminal import STYLES
 from smc_harness.verdict.controls import compare
 from smc_harness.verdict.first_fail import FirstFail, first_fails
-
-if TYPE_CHECKING:
-    from smc_harness.execution.tracks import Dense
-    from smc_harness.session import Session
 
 _NO_LIMIT = 100_000
 _AGAINST_OWN = {0: ("=", "fails at the same level as"), -1: ("<", "fails at a lower level than")}
 _FINDINGS = 3
 _PHASES = ("before", "during", "after", "iterative")
+_Column = TypeVar("_Column")
+
+
+class DenseModel(Protocol):
+    """The dense model of one (task, seed)."""
+
+    @property
+    def unit(self) -> str: ...
+    @property
+    def measurement(self) -> Measurement | None: ...
+
+
+class Run(Protocol):
+    """What the tables need beside results: a session has it, and so has a saved run. denses: by (task, seed)."""
+
+    @property
+    def denses(self) -> Mapping[tuple[str, int], DenseModel]: ...
+    @property
+    def interrupted(self) -> bool: ...
+
+
+def closing(
+    console: Console,
+    run: Run,
+    results: Sequence[CellResult],
+    seconds: float | None = None,
+    loud: int = 0,
+    debug: bool = False,
+) -> None:
+    """The end of a run. seconds: how long it took. loud: -v less -q; with -v much was said cell by cell."""
+    if loud <= 0 or debug:
+        problems(console, results, debug)
+    if loud > -2:
+        first_fail(console, run, results)
+    if loud == 0:
+        reasons(console, results)
+    summary(console, run, results, seconds)
 
 
 def interval(found: FirstFail) -> str:
@@ -48,7 +81,7 @@ def _style(found: FirstFail) -> str:
     return STYLES["pass"] if found.first_fail is None else STYLES["fail"] if found.last_pass is None else ""
 
 
-def first_fail(console: Console, session: Session, results: Sequence[CellResult]) -> None:
+def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> None:
     """Pruners x tasks: (last pass, first fail], with the dense score above; a line for each seed, or pool of folds.
 
     Nothing is cut: tasks that do not fit beside the others get a table below, and a cell that is too wide is folded.
@@ -57,18 +90,10 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
     if not found:
         return
     console.print(Text("\nfirst fail: (last pass, first fail]", "italic"))
-    shown: list[str] = []
-    for task in dict.fromkeys(item.task for item in found):
-        wider = _table(session, results, [*shown, task])
-        if (
-            shown
-            and Measurement.get(console, console.options.update(max_width=_NO_LIMIT), wider).maximum > console.width
-        ):
-            console.print(_table(session, results, shown))
-            shown = []
-        shown.append(task)
-    console.print(_table(session, results, shown))
-    for task, how in _selections(session).items():
+    tasks = list(dict.fromkeys(item.task for item in found))
+    for table in fitting(console, tasks, lambda shown: _table(run, results, shown)):
+        console.print(table)
+    for task, how in _selections(run).items():
         console.print(f"{visible(task)}: the weights were selected on {how}", style="dim", markup=False)
     against = {item.against_own_ratios for item in compare(found)}
     for outcome, (mark, words) in _AGAINST_OWN.items():
@@ -80,9 +105,28 @@ def first_fail(console: Console, session: Session, results: Sequence[CellResult]
         console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
 
 
-def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
+def fitting(
+    console: Console, columns: Sequence[_Column], build: Callable[[Sequence[_Column]], Table]
+) -> Iterator[Table]:
+    """Tables one below another, each with as many of the columns as the screen takes, and at least one."""
+    shown: list[_Column] = []
+    for column in columns:
+        width = Width.get(console, console.options.update(max_width=_NO_LIMIT), build([*shown, column])).maximum
+        if shown and width > console.width:
+            yield build(shown)
+            shown = []
+        shown.append(column)
+    yield build(shown)
+
+
+def by_phase(results: Iterable[CellResult]) -> dict[str, str]:
+    """The pruners' phases, in the order of the tables; controls stand behind their pruner."""
     phases = {result.cell.pruner: result.cell.phase for result in results}
-    pruners = sorted(phases, key=lambda name: ((*_PHASES, phases[name]).index(phases[name]), name.partition("~")))
+    order = sorted(phases, key=lambda name: ((*_PHASES, phases[name]).index(phases[name]), name.partition("~")))
+    return {name: phases[name] for name in order}
+
+
+def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
     cells: dict[tuple[str, str], list[FirstFail]] = {}
     found = first_fails(results)
     for item in found:
@@ -93,8 +137,8 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
     table.add_column("phase", overflow="fold", style="dim")
     for task in tasks:
         table.add_column(Text(visible(task)), overflow="fold")
-    table.add_row("dense", "", *[_dense(session, results, task) for task in tasks], end_section=True)
-    for pruner in pruners:
+    table.add_row("dense", "", *[_dense(run, results, task) for task in tasks], end_section=True)
+    for pruner, phase in by_phase(results).items():
         row = [
             Text("\n").join(
                 Text(interval(item) + marks.get((pruner, task, item.seed), ""), _style(item))
@@ -102,35 +146,43 @@ def _table(session: Session, results: Sequence[CellResult], tasks: Sequence[str]
             )
             for task in tasks
         ]
-        table.add_row(Text(visible(pruner)), phases[pruner], *row)
+        table.add_row(Text(visible(pruner)), phase, *row)
     return table
 
 
-def _selections(session: Session) -> dict[str, str]:
+def _selections(run: Run) -> dict[str, str]:
     """Of tasks that keep the best epoch: by which examples it was chosen."""
     words = {"test": "the scored examples", "valid": "examples held out from training"}
     found = {}
-    for (task, _), dense in session.denses.items():
+    for (task, _), dense in run.denses.items():
         if dense.measurement is not None and (how := dense.measurement.logged.get("selected_on")) in words:
             found[task] = words[how]
     return found
 
 
-def _dense(session: Session, results: Sequence[CellResult], task: str) -> Text:
-    """A line for each seed, or for each pool of folds the mean over their examples."""
+def _dense(run: Run, results: Sequence[CellResult], task: str) -> Text:
+    return Text("\n").join(Text(line, "bold") for line in dense_scores(run, results, task))
+
+
+def dense_scores(run: Run, results: Sequence[CellResult], task: str) -> list[str]:
+    """One for each seed, or for each pool of folds the mean over their examples."""
     pools = dict.fromkeys(result.cell.trajectory[2] for result in results if result.cell.task == task)
-    denses = [[session.denses[task, seed] for seed in seeds if (task, seed) in session.denses] for seeds in pools]
-    return Text("\n").join(Text(_dense_score(pool), "bold") for pool in denses)
+    denses = [[run.denses[task, seed] for seed in seeds if (task, seed) in run.denses] for seeds in pools]
+    return [_dense_score(pool) for pool in denses]
 
 
-def _dense_score(pool: Sequence[Dense]) -> str:
+def _dense_score(pool: Sequence[DenseModel]) -> str:
     found = [dense.measurement for dense in pool if dense.measurement is not None]
     if not found:
         return "-"
-    unit = pool[0].task.declared("unit", "")
     value = sum(measured.value * measured.n for measured in found) / sum(measured.n for measured in found)
     folds = f" ({counted(len(found), 'fold')})" if len(pool) > 1 else ""
-    return (f"{100 * value:.2f} %" if unit == "fraction" else f"{value:.2f} {unit}".strip()) + folds
+    return score(value, pool[0].unit) + folds
+
+
+def score(value: float, unit: str) -> str:
+    """`84.38 %` of a fraction, `17.05 BLEU`."""
+    return f"{100 * value:.2f} %" if unit == "fraction" else f"{value:.2f} {unit}".strip()
 
 
 def reasons(console: Console, results: Sequence[CellResult]) -> None:
@@ -174,14 +226,15 @@ def problems(console: Console, results: Sequence[CellResult], debug: bool) -> No
                 console.print(Text(group[0].output.rstrip(), "dim"))
 
 
-def summary(console: Console, session: Session, results: Sequence[CellResult], seconds: float) -> None:
+def summary(console: Console, run: Run, results: Sequence[CellResult], seconds: float | None) -> None:
     """`12 passed, 3 failed, 2 not run in 41.2 s`, like pytest's."""
     counts = Counter(result.verdict for result in results)
     names = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.NOT_RUN: "not run", Verdict.ERROR: "error"}
     parts = [Text(f"{counts[v]} {names.get(v, v.value)}", STYLES[v.value]) for v in Verdict if counts[v]]
     line = Text(", ").join(parts)
     cached = sum(result.cached for result in results)
-    line.append(f" in {seconds:.1f} s" + (f" ({cached} from the store)" if cached else ""))
-    if session.interrupted:
+    line.append("" if seconds is None else f" in {seconds:.1f} s")
+    line.append(f" ({cached} from the store)" if cached else "")
+    if run.interrupted:
         line.append(" - interrupted; the same command goes on from here", "bold yellow")
     console.print(line)

@@ -36,8 +36,18 @@ def support(found: Judgement | None) -> str:
     """What supports a verdict, where it was more than the two scores."""
     if found is None or found.low is None:
         return ""
-    enough = f", about {found.needed:,} examples would tell".replace(",", " ", 1) if found.needed else ""
-    return f"drop {found.low:.4f} to {found.high:.4f}{enough}"
+    needed = f"{found.needed:,}".replace(",", " ") if found.needed else ""
+    return f"drop {found.low:.4f} to {found.high:.4f}" + (f", about {needed} examples would tell" if needed else "")
+
+
+def new_console(json: str | None) -> Console:
+    """For the terminal, or for plain unfolded lines where there is none. json: where results go as JSON."""
+    from rich.console import Console
+
+    # those that go to standard output must not meet anything else there
+    stream = sys.stderr if json == "-" else sys.stdout
+    width = None if stream.isatty() else _NO_LIMIT
+    return Console(file=stream, highlight=False, soft_wrap=True, emoji=False, width=width)
 
 
 @hookimpl
@@ -50,12 +60,7 @@ class Terminal:
     """Writes the run to the terminal, or plain unfolded lines where there is none."""
 
     def __init__(self, config: Config) -> None:
-        from rich.console import Console
-
-        # results that go to standard output as JSON must not meet anything else there
-        stream = sys.stderr if getattr(config.options, "json", None) == "-" else sys.stdout
-        width = None if stream.isatty() else _NO_LIMIT
-        self.console: Console = Console(file=stream, highlight=False, soft_wrap=True, emoji=False, width=width)
+        self.console = new_console(getattr(config.options, "json", None))
         self.levels: dict[tuple[str, str, int], list[float]] = {}
         self.loud = config.options.verbose - config.options.quiet
         self.started = time.monotonic()
@@ -187,10 +192,5 @@ class Terminal:
 
         for name, pending in self._pending.items():
             self._trajectory_line(name, pending)
-        if self.loud <= 0 or session.config.options.debug:  # with -v they were said cell by cell
-            tables.problems(self.console, results, session.config.options.debug)
-        if self.loud > -2:
-            tables.first_fail(self.console, session, results)
-        if self.loud == 0:  # with -v they were said cell by cell
-            tables.reasons(self.console, results)
-        tables.summary(self.console, session, results, time.monotonic() - self.started)
+        seconds, debug = time.monotonic() - self.started, session.config.options.debug
+        tables.closing(self.console, session, results, seconds, self.loud, debug)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from smc_harness.cells import CellResult, Measurement
 from smc_harness.errors import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "results.sqlite"
 
-_TABLES = """
+# by the schema that brought them
+_TABLES = (
+    """
 CREATE TABLE measurements (
     key TEXT PRIMARY KEY, task TEXT NOT NULL, pruner TEXT, level REAL, seed INTEGER NOT NULL,
     measurement TEXT NOT NULL, created REAL NOT NULL
@@ -27,7 +30,11 @@ CREATE TABLE session_cells (
     session INTEGER NOT NULL REFERENCES sessions(id), cell TEXT NOT NULL, verdict TEXT NOT NULL, key TEXT,
     result TEXT NOT NULL, PRIMARY KEY (session, cell)
 ) WITHOUT ROWID;
-"""
+""",
+    """
+CREATE TABLE reports (session INTEGER PRIMARY KEY REFERENCES sessions(id), report BLOB NOT NULL);
+""",
+)
 
 
 class Results:
@@ -54,10 +61,10 @@ class Results:
                     f"{path}: written by a newer smc-harness (schema {found}; this one reads up to {SCHEMA_VERSION}); "
                     "upgrade, or use another --store"
                 )
-            if found == 0:
-                for statement in filter(str.strip, _TABLES.split(";")):
+            for tables in _TABLES[found:]:
+                for statement in filter(str.strip, tables.split(";")):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._connection)
@@ -98,6 +105,17 @@ class Results:
                 "UPDATE sessions SET finished = ?, exit_code = ? WHERE id = ?", (time.time(), exit_code, session)
             )
 
+    def keep_report(self, session: int, report: str) -> None:
+        """Write what `--json` writes of a session, for whoever asks for it later."""
+        with self._transaction() as connection:
+            row = (session, zlib.compress(report.encode()))
+            connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?)", row)
+
+    def report(self, session: int) -> str | None:
+        """None for a session that is not there, or that did not come to its end."""
+        row = self._connection.execute("SELECT report FROM reports WHERE session = ?", (session,)).fetchone()
+        return None if row is None else zlib.decompress(row[0]).decode()
+
     def last_failed(self) -> set[str]:
         """Ids of the cells that failed or ended in error in the last session that settled any cell."""
         rows = self._connection.execute(
@@ -131,6 +149,13 @@ class _Transaction:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def existing(folder: Path) -> Results:
+    """The results of a store that must be there. Raises UsageError."""
+    if not (folder / FILE).is_file():
+        raise UsageError(f"--store {folder}: no results there; a folder that an earlier run used would work")
+    return Results(folder)
 
 
 def last_failed(folder: Path) -> set[str]:

@@ -32,7 +32,7 @@ def results(letters: str, pruner: str = "p", task: str = "t", phase: str = "afte
 def dense(task: str, value: float | None, unit: str = "fraction", seed: int = 0) -> Any:
     hooks = SimpleNamespace(unit=unit)
     measured = None if value is None else Measurement(value, 100, 1.0)
-    return SimpleNamespace(task=plugin("task", task, hooks), seed=seed, measurement=measured)
+    return SimpleNamespace(task=plugin("task", task, hooks), unit=unit, seed=seed, measurement=measured)
 
 
 def session(*denses: Any) -> Any:

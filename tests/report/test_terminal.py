@@ -57,7 +57,7 @@ def told(
     cells = [cell for trajectory in trajectories for cell in trajectory]
     catalogue = Catalogue(problems=[Problem("mine.py", "odd")], notices=["noticed"]) if broken else Catalogue()
     settled = config(**options)
-    dense = SimpleNamespace(task=plugin("task", task, SimpleNamespace()), measurement=None)
+    dense = SimpleNamespace(task=plugin("task", task, SimpleNamespace()), unit="", measurement=None)
     session: Any = SimpleNamespace(
         config=settled,
         collection=Collection(catalogue, {}, {}, cells),

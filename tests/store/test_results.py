@@ -8,7 +8,7 @@ import pytest
 
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.errors import UsageError
-from smc_harness.store.results import Results
+from smc_harness.store.results import Results, existing
 
 MEASURED = Measurement(value=0.1 + 0.2, n=3, seconds=1.0, densities={"w": 0.5}, diagnosis=["d"], logged={"k": 1})
 
@@ -38,8 +38,33 @@ def test_a_store_of_a_newer_schema_is_refused_in_one_line(tmp_path) -> None:
     connection = sqlite3.connect(tmp_path / "results.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(UsageError, match="newer smc-harness .schema 99; this one reads up to 1.; upgrade"):
+    with pytest.raises(UsageError, match="newer smc-harness .schema 99; this one reads up to 2.; upgrade"):
         Results(tmp_path)
+
+
+def test_the_report_of_a_session_is_kept_under_its_number(tmp_path) -> None:
+    results = Results(tmp_path)
+    first, second = (results.begin_session(word) for word in "ab")
+    results.keep_report(second, '{"é": 1}')
+    assert (results.report(first), results.report(second)) == (None, '{"é": 1}')
+
+
+def test_a_store_of_the_first_schema_gets_what_it_lacks_and_keeps_what_it_has(tmp_path) -> None:
+    results = Results(tmp_path)
+    results.keep("key", "task", None, None, 0, MEASURED)
+    results.close()
+    connection = sqlite3.connect(tmp_path / "results.sqlite")
+    connection.executescript("DROP TABLE reports; PRAGMA user_version = 1")
+    connection.close()
+    again = Results(tmp_path)
+    again.keep_report(1, "{}")
+    assert (again.report(1), again.find(["key"])) == ("{}", {"key": MEASURED})
+
+
+def test_a_store_that_must_be_there_is_not_made(tmp_path) -> None:
+    with pytest.raises(UsageError, match="no results there; a folder that an earlier run used would work"):
+        existing(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path) -> None:

@@ -138,11 +138,12 @@ class FoldedParams(WordProblemParams):
 class WordProblems(GtsTask):
     """A model on one of the real data sets.
 
-    published: the dense accuracy of SMC-Bench, whose embeddings were RoBERTa's. paper_batch: where the paper's recipe
+    published: the dense accuracy of SMC-Bench, whose encoder was RoBERTa. paper_batch: where the paper's recipe
     has another batch on this data. folds: whether the data are five folds, of which the seed chooses one.
     """
 
     default = False
+    published_curves = "../published.csv"
 
     def __init__(
         self,
@@ -159,6 +160,7 @@ class WordProblems(GtsTask):
         self.dataset = dataset
         self.published = published
         self.params: type[WordProblemParams] = FoldedParams if folds else WordProblemParams
+        self.published_params = self.params(selection="paper", encoder="roberta-base")
         self.description = f"word problems of {dataset} solved by {model}, answer accuracy"
         self._folder = folder
         self._paper_batch = paper_batch

@@ -60,6 +60,7 @@ class MultipleChoice:
     prediction = "choice"
     model = "RoBERTa-large with a multiple-choice head"
     default = False
+    published_curves = "../published.csv"
     params: type[FinetuningParams]
 
     def files(self, context: TaskContext) -> dict[str, list[str]]:

@@ -43,6 +43,7 @@ class Winogrande:
     chance = 0.5
     higher_is_better = True
     published = 0.763
+    published_curves = "../published.csv"
     prediction = "filler"
     model = "RoBERTa-large as masked language model"
     dataset = "WinoGrande 1.1, xl"

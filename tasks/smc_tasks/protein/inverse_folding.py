@@ -73,6 +73,8 @@ class InverseFolding:
     unit = "fraction"
     higher_is_better = True
     published = 0.613
+    published_curves = "../published.csv"
+    published_params = InverseFoldingParams(selection="paper")
     model = "ESM-IF1's structure encoder with a two-layer head"
     dataset = "HotProtein HP-S2C5"
     head = ("head.*",)

@@ -84,6 +84,7 @@ class Stability:
     """Where those are that no hub has."""
     head = ("head.*",)
     default = False
+    published_curves = "../published.csv"
 
     def __init__(
         self, name: str, proteins: ProteinSet, published: float, params: type[ProteinParams] = ProteinParams
@@ -97,6 +98,7 @@ class Stability:
         )
         self.published = published
         self.params = params
+        self.published_params = params(selection="paper")
 
     def chance(self, params: ProteinParams) -> float:
         """Of classes drawn evenly."""

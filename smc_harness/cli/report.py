@@ -1,0 +1,98 @@
+"""`smc-harness report RUN`: the closing report of a saved run again, or the run beside what was published."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smc_harness.cli.options import share
+from smc_harness.config import Parser
+from smc_harness.errors import ExitCode, UsageError
+from smc_harness.verdict.rule import Tolerance
+
+if TYPE_CHECKING:
+    from smc_harness.report.beside import Panel
+    from smc_harness.report.saved import SavedRun
+
+_EPILOG = """\
+examples:
+  smc-harness report results.json                            what the run said in the end
+  smc-harness report 3                                       the same of session 3 of the store
+  smc-harness report results.json --published                its curves beside those of its tasks' papers
+  smc-harness report results.json --published --tolerance 0.05 --json -
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code. Raises UsageError."""
+    parser = Parser(
+        prog="smc-harness report",
+        description="Show a saved run again.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a file that --json wrote, or the number of a session that `list runs` names")
+    add("--store", default=".smc-harness", metavar="DIR", help="the store whose sessions have these numbers")
+    add("--published", action="store_true", help="put the run beside the curves that were published of its tasks")
+    add("--tolerance", type=share, metavar="X", help="with --published: the largest relative drop from dense that "
+        "passes, for both (default: the run's)")  # fmt: skip
+    add("--collect", action="append", default=[], metavar="PATH", help="with --published: where a task of the run is "
+        "that is not installed")  # fmt: skip
+    add("--json", metavar="FILE", help="with --published: write both curves as JSON; -: to standard output")
+    options = parser.parse_args(list(arguments))
+    for name in ("tolerance", "collect", "json"):
+        if getattr(options, name) not in (None, []) and not options.published:
+            raise UsageError(f"--{name} goes with --published")
+
+    from smc_harness.report.saved import find
+
+    run = find(options.run, Path(options.store))
+    return _published(run, options) if options.published else _closing(run)
+
+
+def _closing(run: SavedRun) -> ExitCode:
+    from smc_harness.report.tables import closing
+    from smc_harness.report.terminal import new_console
+
+    if not run.results:
+        print("no cells", file=sys.stderr)
+        return ExitCode.NOTHING
+    closing(new_console(None), run, run.results)
+    return ExitCode.DONE
+
+
+def _published(run: SavedRun, options: argparse.Namespace) -> ExitCode:
+    from smc_harness.report.beside_tables import show
+    from smc_harness.report.json_file import SCHEMA, write
+    from smc_harness.report.terminal import new_console
+
+    tolerance = options.tolerance if options.tolerance is not None else run.option("tolerance")
+    rule = Tolerance() if tolerance is None else Tolerance(tolerance)
+    panels = _panels(run, rule, [Path(path) for path in options.collect])
+    if options.json is not None:
+        tasks = {panel.task: panel.to_json() for panel in panels}
+        write(options.json, {"schema": SCHEMA, "tolerance": rule.relative, "tasks": tasks}, sys.stdout)
+    if options.json != "-":
+        for panel in panels:
+            show(new_console(options.json), run, panel)
+    if not panels:
+        print(f"nothing was published of the tasks of this run: {', '.join(run.tasks)}", file=sys.stderr)
+    return ExitCode.DONE if panels else ExitCode.NOTHING
+
+
+def _panels(run: SavedRun, rule: Tolerance, collect: Sequence[Path]) -> list[Panel]:
+    """Raises UsageError, PluginError."""
+    from smc_harness.discovery.catalogue import discover
+    from smc_harness.discovery.loading import load
+    from smc_harness.report.beside import panel
+
+    known = discover(collect).known("task")
+    if missing := [name for name in run.tasks if name not in known]:
+        raise UsageError(f"task {missing[0]} is not installed here; --collect with the place of its plugin would work")
+    found = [panel(run, load(known[name]), rule) for name in run.tasks]
+    return [item for item in found if item is not None]
