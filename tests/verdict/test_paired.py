@@ -87,15 +87,17 @@ def test_p_values_are_those_of_counting_every_table(table: Paired, margin: float
 
 def wrongly_passed(n: int, differing: float, drop: float) -> float:
     """The exact probability that a model whose drop is the margin is found good enough."""
+
+    def passes(lost: int, m: int) -> bool:
+        return p_at_least(Paired(n, lost, m - lost), drop) <= ALPHA
+
     loss, found = (differing + drop) / 2, 0.0
     first, last = stats.binom.ppf([1e-6, 1 - 1e-6], n, differing).astype(int)
+    most = next((lost for lost in range(first, -1, -1) if passes(lost, first)), -1)
     for m in range(first, last + 1):
-        low, high = -1, m
-        while low < high:  # the most losses, of m differing questions, that pass
-            middle = (low + high + 1) // 2
-            passes = p_at_least(Paired(n, middle, m - middle), drop) <= ALPHA
-            low, high = (middle, high) if passes else (low, middle - 1)
-        found += float(stats.binom.pmf(m, n, differing) * stats.binom.cdf(low, m, loss / differing))
+        while most < m and passes(most + 1, m):  # of more differing questions, as many losses or more may pass
+            most += 1
+        found += float(stats.binom.pmf(m, n, differing) * stats.binom.cdf(most, m, loss / differing))
     return found
 
 
@@ -107,13 +109,13 @@ def test_a_drop_of_the_margin_seldom_passes(n: int, differing: float, drop: floa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [200, 500, 1000, 2000])
+@pytest.mark.parametrize("n", [200, 500, 1000, 2000, 5000])
 @pytest.mark.parametrize("differing", [0.02, 0.05, 0.3])
 @pytest.mark.parametrize("drop", [0.01, 0.02])
 def test_a_drop_of_the_margin_seldom_passes_at_any_size(n: int, differing: float, drop: float) -> None:
     size = wrongly_passed(n, differing, drop)
     assert size <= ALPHA
-    if n * differing >= 100:
+    if n * differing >= 100 and drop < differing:
         assert size > 0.045  # careful is not wasteful where there is enough to see
 
 
