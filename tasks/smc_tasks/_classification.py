@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -49,6 +49,18 @@ def score_classes(model: torch.nn.Module, split: str, context: TaskContext, size
         ]
     ).cpu()
     return right_or_wrong(examples, predicted)
+
+
+def most_probable(
+    context: TaskContext, split: str, logits: Callable[[Any], torch.Tensor], length: Callable[[Any], int]
+) -> Outcomes:
+    """1.0 for each example whose most probable class is the right one, else 0.0.
+
+    logits: from a batch to [batch, classes], without NaN. length: of an example, to batch those of similar length.
+    """
+    size = context.params.evaluation_batch
+    found = context.outputs(split, size, lambda batch: logits(batch).argmax(-1).cpu(), length)
+    return right_or_wrong(context.data[split], torch.stack(found))
 
 
 class Labelled(Protocol):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from smc_harness import Outcomes
-from smc_tasks._classification import right_or_wrong
+from smc_tasks._classification import most_probable
 from smc_tasks._minis import require_finite
 from smc_tasks._pretrained import checkpointed, load
 from smc_tasks.commonsense.questions import Question
@@ -73,13 +73,7 @@ def loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
 
 def evaluate(model: nn.Module, split: str, context: TaskContext) -> Outcomes:
     """1.0 for each question whose most probable choice is the right one, else 0.0."""
-    questions: list[Question] = list(context.data[split])
-    predicted = torch.stack(
-        context.outputs(
-            split, context.params.evaluation_batch, lambda batch: scores(model, batch).argmax(-1).cpu(), longest
-        )
-    )
-    return right_or_wrong(questions, predicted)
+    return most_probable(context, split, lambda batch: scores(model, batch), longest)
 
 
 def longest(question: Question) -> int:

@@ -192,19 +192,13 @@ class InverseFolding:
     @hookimpl
     def evaluate(self, model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes:
         """1.0 for each structure whose most probable class is the right one, else 0.0."""
-        import torch
-
-        from smc_tasks._classification import right_or_wrong
+        from smc_tasks._classification import most_probable
         from smc_tasks._minis import require_finite
 
-        structures: list[Structure] = list(context.data[split])
-        found = context.outputs(
-            split,
-            context.params.evaluation_batch,
-            lambda batch: require_finite(model(batch)).argmax(-1).cpu(),
-            length=lambda structure: len(structure.geometry.scalars),
-        )
-        return right_or_wrong(structures, torch.stack(found))
+        def length(structure: Structure) -> int:
+            return len(structure.geometry.scalars)
+
+        return most_probable(context, split, lambda batch: require_finite(model(batch)), length)
 
 
 hp_s2c5 = InverseFolding()

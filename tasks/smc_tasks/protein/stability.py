@@ -181,19 +181,13 @@ class Stability:
     @hookimpl
     def evaluate(self, model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes:
         """1.0 for each protein whose most probable class is the right one, else 0.0."""
-        import torch
-
-        from smc_tasks._classification import right_or_wrong
+        from smc_tasks._classification import most_probable
         from smc_tasks._minis import require_finite
 
-        proteins: list[Protein] = list(context.data[split])
-        found = context.outputs(
-            split,
-            context.params.evaluation_batch,
-            lambda batch: require_finite(model(batch["tokens"])).argmax(-1).cpu(),
-            length=lambda protein: len(protein.tokens),
-        )
-        return right_or_wrong(proteins, torch.stack(found))
+        def length(protein: Protein) -> int:
+            return len(protein.tokens)
+
+        return most_probable(context, split, lambda batch: require_finite(model(batch["tokens"])), length)
 
     def _classes(self, params: ProteinParams) -> int:
         return params.classes or self.proteins.classes
