@@ -9,7 +9,7 @@ mini: $(VENV)/.ready
 	$(BIN)/smc-harness --collect plugins/
 
 test: $(VENV)/.ready
-	$(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 slow: $(VENV)/.ready
 	$(BIN)/pytest -m slow
