@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 RULED_OUT = 1e-4
 """Probability that the chances lie outside of what is searched; it is added to every p-value."""
@@ -24,6 +24,10 @@ SEARCHED = 61
 """Values of the unknown chance of a gain that are tried."""
 _FAR = 7.0
 """Standard deviations from the mean beyond which nothing is counted."""
+_NOTHING = 1e-14
+"""A probability that need not be split further."""
+_CLOSE = 1e-5
+"""How closely the ends of an interval are found."""
 
 Floats = NDArray[numpy.float64]
 
@@ -90,10 +94,23 @@ def interval(found: Paired, alpha: float = 0.05) -> tuple[float, float]:
 
 def _end(found: Paired, alpha: float) -> float:
     """The smallest margin that the drop is below, at `alpha`."""
-    low, high = found.drop, 1.0
-    if p_at_least(found, numpy.nextafter(high, 0.0)) > alpha:
-        return high
-    return float(optimize.brentq(lambda margin: p_at_least(found, margin) - alpha, low, high, xtol=1e-6))
+
+    def excess(margin: float) -> float:
+        return p_at_least(found, margin) - alpha
+
+    low, high = found.drop, float(numpy.nextafter(1.0, 0.0))
+    if excess(high) > 0:
+        return 1.0
+    # where the normal approximation has it, give or take: every step is an enumeration
+    quantile = float(stats.norm.ppf(alpha))
+    near = optimize.brentq(lambda margin: float(score(found.lost, found.gained, found.n, margin)) - quantile, low, high)
+    reach = (near - low) / 4 + _CLOSE
+    while near + reach < high and excess(near + reach) > 0:
+        low, reach = near + reach, 2 * reach
+    high = min(high, near + reach)
+    if near - reach > low and excess(near - reach) > 0:
+        low = near - reach
+    return float(optimize.brentq(excess, low, high, xtol=_CLOSE))
 
 
 def _worst_tail(found: Paired, margin: float) -> float:
@@ -109,13 +126,26 @@ def _worst_tail(found: Paired, margin: float) -> float:
     first, last = (numpy.clip(n * differs + side * spread, 0, n).astype(int) for side in (-1, 1))
     counts = numpy.arange(first.min(), last.max() + 1)
     most = _most_lost(counts, n, margin, least)
-    worst = 0.0
-    for gain, differ, start, end in zip(gains, differs, first - counts[0], last - counts[0], strict=True):
-        m = counts[start : end + 1]
-        share = (gain + margin) / differ if differ > 0 else 0.0
-        tail = stats.binom.pmf(m, n, differ) * stats.binom.cdf(most[start : end + 1], m, min(max(share, 0.0), 1.0))
-        worst = max(worst, float(tail.sum()))
-    return min(1.0, worst + RULED_OUT)
+    shares = numpy.divide(gains + margin, differs, out=numpy.zeros(SEARCHED), where=differs > 0)
+    tails = _binomial(counts, n, differs)
+    row, column = numpy.nonzero(tails > _NOTHING)
+    tails[row, column] *= _at_most(most[column], counts[column], numpy.clip(shares, 0.0, 1.0)[row])
+    return min(1.0, float(tails.sum(axis=1).max()) + RULED_OUT)
+
+
+def _binomial(counts: NDArray[numpy.int64], n: int, chances: Floats) -> Floats:
+    """Probabilities of each count of n, by chance (rows) and count (columns)."""
+    ways = special.gammaln(n + 1) - special.gammaln(counts + 1) - special.gammaln(n - counts + 1)
+    rows = chances[:, None]
+    logarithms: Floats = ways + special.xlogy(counts, rows) + special.xlog1py(n - counts, -rows)
+    return numpy.exp(logarithms)
+
+
+def _at_most(most: NDArray[numpy.int64], counts: NDArray[numpy.int64], chances: Floats) -> Floats:
+    """Probabilities of no more than `most` of `counts`, one by one; none for -1, all where most is the count."""
+    inside = numpy.clip(most, 0, numpy.maximum(counts - 1, 0))
+    below: Floats = special.betainc(numpy.maximum(counts - inside, 1), inside + 1, 1 - chances)
+    return numpy.where(most < 0, 0.0, numpy.where(most >= counts, 1.0, below))
 
 
 def _most_lost(counts: NDArray[numpy.int64], n: int, margin: float, least: float) -> NDArray[numpy.int64]:
