@@ -18,6 +18,10 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
     NOT_RUN = "not-run"
 
+    @property
+    def decided(self) -> bool:
+        return self in (Verdict.PASS, Verdict.FAIL)
+
 
 CONTROLS = ("random", "own-ratios")
 """Kinds of controls; the control of NAME is called NAME~random or NAME~own-ratios."""
@@ -48,7 +52,8 @@ class Cell:
     """One item of the cross product.
 
     params_digest: short digest of the pruner's parameters. phase: of the pruner. scope: the preset asked for. pool: the
-    seeds whose outcomes are judged together, where a task's seeds are folds of one data set; else this seed alone.
+    seeds whose outcomes are judged together, by a verdict over seeds or where a task's seeds are folds of one data set;
+    else this seed alone.
     """
 
     task: str
@@ -100,14 +105,18 @@ class Measurement:
 class Judgement:
     """A verdict and what supports it.
 
-    low, high: the drop from dense, in the task's unit, is in between; each end is wrong in one case of twenty. needed:
-    for `inconclusive`, the examples with which a verdict would probably come.
+    low, high: the drop from dense, in the task's unit, is in between; each end is wrong in one case of twenty. needed,
+    needed_seeds: for `inconclusive`, the examples, or the seeds, with which a verdict would probably come. within,
+    beyond: p-values; a small one says that the drop is surely within the tolerance, or surely beyond it.
     """
 
     verdict: Verdict
     low: float | None = None
     high: float | None = None
     needed: int | None = None
+    needed_seeds: int | None = None
+    within: float | None = None
+    beyond: float | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +165,10 @@ class CellResult:
         found = self.judgement
         return None if found is None or found.low is None else {"low": found.low, "high": found.high}
 
+    def _p_values(self) -> dict[str, float | None] | None:
+        found = self.judgement
+        return None if found is None or found.within is None else {"within": found.within, "beyond": found.beyond}
+
     @property
     def missed(self) -> str | None:
         """What to say where the sparsity is not the cell's level; cells of other levels may share the measurement."""
@@ -183,7 +196,9 @@ class CellResult:
             "params_digest": cell.params_digest,
             "verdict": self.verdict.value,
             "drop": self._drop(),
+            "p": self._p_values(),
             "needed": self.judgement.needed if self.judgement else None,
+            "needed_seeds": self.judgement.needed_seeds if self.judgement else None,
             "metric": self.metric,
             "value": self.value,
             "dense": self.dense,

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import wraps
 from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
-from smc_harness.errors import ExitCode, UsageError, one_line
+from smc_harness.errors import ExitCode, UsageError, nearest, one_line
 from smc_harness.execution.devices import Device, choose
 from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import PluginRef, Progress
@@ -28,7 +29,8 @@ from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store import folder
 from smc_harness.store.results import Results
-from smc_harness.verdict.rule import Rule, Tolerance
+from smc_harness.verdict.margin import margin_of, split
+from smc_harness.verdict.rule import Rule, rule_of
 
 
 @dataclass
@@ -55,6 +57,11 @@ class Session:
     def in_order(self) -> list[CellResult]:
         """One result for every collected cell, in collection order; `not-run` for those that were not needed."""
         return [self.results.get(cell.id) or self._not_run(cell) for cell in self.collection.cells]
+
+    def rule_of(self, task: Plugin) -> Rule:
+        """By which the cells of a task are judged. Raises UsageError."""
+        options = self.config.options
+        return rule_of(options.verdict, margin_of(task.name, options.tolerance, task.declared("tolerance")))
 
     def _not_run(self, cell: Cell) -> CellResult:
         dense = self.denses[cell.task, cell.seed].measurement
@@ -102,6 +109,7 @@ def cannot_start(session: Session) -> ExitCode | None:
 def plan(session: Session) -> list[Track]:
     """Group the cells into trajectories, and those around the dense models that they share. Raises UsageError."""
     options = session.config.options
+    _check_tolerances(session)
     session.device = choose(options.device)
     common = RunOptions(
         session_seed=options.seed,
@@ -124,6 +132,17 @@ def plan(session: Session) -> list[Track]:
         dense = session.denses[cell.task, cell.seed]
         tracks.setdefault((cell.task, cell.pruner, cell.seed), Track(dense, pruner, {})).cells[cell.level] = cell
     return list(tracks.values())
+
+
+def _check_tolerances(session: Session) -> None:
+    """Raise UsageError for one that is for no task, or that is none."""
+    tasks = session.collection.tasks
+    for text in session.config.options.tolerance:
+        names, _ = split(text)
+        if not any(fnmatchcase(name, names) for name in tasks):
+            raise UsageError(f"--tolerance {text}: no task of this run is called {names}{nearest(names, list(tasks))}")
+    for task in tasks.values():
+        session.rule_of(task)
 
 
 def _dense(task: Plugin, seed: int, options: RunOptions) -> Dense:
@@ -151,9 +170,7 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
             session.faults.append(one_line(error))
 
     observer = Observer(started, finished, session.running)
-    rules = Rules(
-        _rule(options.verdict, options.tolerance), options.search, not options.no_dense_check, options.maxfail
-    )
+    rules = Rules(session.rule_of, options.search, not options.no_dense_check, options.maxfail)
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
         tracks,
@@ -168,14 +185,6 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
         driver.run()
     except KeyboardInterrupt:
         session.interrupted = True
-
-
-def _rule(name: str, tolerance: float) -> Rule:
-    if name == "tolerance":
-        return Tolerance(tolerance)
-    from smc_harness.verdict.noninferiority import NonInferiority
-
-    return NonInferiority(tolerance)
 
 
 def _executor(wanted: str, jobs: int, logs: Path, device: Device) -> Executor:

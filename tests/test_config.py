@@ -36,7 +36,7 @@ def test_the_command_line_overrides_the_environment_which_overrides_pyproject(mo
     table('levels = "0.1"\nseeds = 2\ntolerance = 0.2')
     monkeypatch.setenv(ADDOPTS, "--levels 0.3 --seeds 3")
     options = parsed("--levels", "0.5")
-    assert (options.levels, options.seeds, options.tolerance, options.seed) == ("0.5", 3, 0.2, 0)
+    assert (options.levels, options.seeds, options.tolerance, options.seed) == ("0.5", 3, ["0.2"], 0)
 
 
 def test_an_option_given_its_default_overrides_the_layers_below() -> None:
@@ -124,6 +124,9 @@ def test_a_bad_environment_is_refused_with_its_name(monkeypatch: pytest.MonkeyPa
     assert refused().startswith(expected)
 
 
+MARGIN = "a share of dense such as 0.01, or an amount in the metric's unit such as 0.5abs, would work"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -136,8 +139,8 @@ def test_a_bad_environment_is_refused_with_its_name(monkeypatch: pytest.MonkeyPa
         (["--maxfail", "x"], "argument --maxfail: 'x' given; a whole number from 1 on would work"),
         (["-n", "x"], "argument -n: 'x' given; a number of workers, or auto, would work"),
         (["-n", "-1"], "argument -n: '-1' given; a number of workers, or auto, would work"),
-        (["--tolerance", "1"], "argument --tolerance: '1' given; a share in [0, 1) such as 0.01 would work"),
-        (["--tolerance", "nan"], "argument --tolerance: 'nan' given; a share in [0, 1) such as 0.01 would work"),
+        (["--tolerance", "1"], f"argument --tolerance: '1' given; {MARGIN}"),
+        (["--tolerance", "nan"], f"argument --tolerance: 'nan' given; {MARGIN}"),
         (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
     ],
 )

@@ -8,6 +8,7 @@ import re
 from smc_harness import __version__
 from smc_harness.config import Parser
 from smc_harness.conversation.options import PRECISIONS
+from smc_harness.verdict.margin import Margin
 from smc_harness.verdict.rule import RULES
 from smc_harness.verdict.search import SEARCHES
 
@@ -99,8 +100,9 @@ def _judge(group: argparse._ArgumentGroup) -> None:
     add("--search", choices=SEARCHES, default="until-fail", help="which levels to measure (default until-fail)")
     add("--verdict", choices=RULES, default="tolerance", help="tolerance: by the scores alone (default); "
         "noninferiority: paired over the examples, with a third answer where they are too few")  # fmt: skip
-    add("--tolerance", type=share, default=0.01, metavar="X", help="largest relative drop from dense that passes "
-        "(default 0.01)")  # fmt: skip
+    add("--tolerance", type=tolerance, action="append", default=[], metavar="[TASKS=]X", help="largest drop that "
+        "passes: a share of dense (default 0.01), or 0.5abs, an amount in the metric's unit; opus-*=0.5abs for some "
+        "tasks; the last one that fits holds")  # fmt: skip
     add("--no-dense-check", action="store_true", help="run cells whose dense model is no better than chance, too")
     add("--strict", action="store_true", help="exit with 1 if a cell fails")
 
@@ -132,11 +134,10 @@ def _device(text: str) -> str:
     return text
 
 
-def share(text: str) -> float:
+def tolerance(text: str) -> str:
+    """The text, of which a margin can be read."""
     try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} given; a share in [0, 1) such as 0.01 would work")
-    return value
+        Margin.read(text.rpartition("=")[2])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smc_harness.cli.options import share
+from smc_harness.cli.options import tolerance
 from smc_harness.config import Parser
 from smc_harness.errors import ExitCode, UsageError
+from smc_harness.verdict.margin import Margin, margin_of
 from smc_harness.verdict.rule import Tolerance
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     add("run", metavar="RUN", help="a file that --json wrote, or the number of a session that `list runs` names")
     add("--store", default=".smc-harness", metavar="DIR", help="the store whose sessions have these numbers")
     add("--published", action="store_true", help="put the run beside the curves that were published of its tasks")
-    add("--tolerance", type=share, metavar="X", help="with --published: the largest relative drop from dense that "
-        "passes, for both (default: the run's)")  # fmt: skip
+    add("--tolerance", type=tolerance, action="append", metavar="[TASKS=]X", help="with --published: the largest drop "
+        "that passes, for both, as in a run (default: the run's)")  # fmt: skip
     add("--collect", action="append", default=[], metavar="PATH", help="with --published: where a task of the run is "
         "that is not installed")  # fmt: skip
     add("--json", metavar="FILE", help="with --published: write both curves as JSON; -: to standard output")
@@ -71,12 +72,11 @@ def _published(run: SavedRun, options: argparse.Namespace) -> ExitCode:
     from smc_harness.report.json_file import SCHEMA, write
     from smc_harness.report.terminal import new_console
 
-    tolerance = options.tolerance if options.tolerance is not None else run.option("tolerance")
-    rule = Tolerance() if tolerance is None else Tolerance(tolerance)
-    panels = _panels(run, rule, [Path(path) for path in options.collect])
+    margins = {name: margin_of(name, options.tolerance or [], run.tolerance(name)) for name in run.tasks}
+    panels = _panels(run, margins, [Path(path) for path in options.collect])
     if options.json is not None:
         tasks = {panel.task: panel.to_json() for panel in panels}
-        write(options.json, {"schema": SCHEMA, "tolerance": rule.relative, "tasks": tasks}, sys.stdout)
+        write(options.json, {"schema": SCHEMA, "tasks": tasks}, sys.stdout)
     if options.json != "-":
         for panel in panels:
             show(new_console(options.json), run, panel)
@@ -85,7 +85,7 @@ def _published(run: SavedRun, options: argparse.Namespace) -> ExitCode:
     return ExitCode.DONE if panels else ExitCode.NOTHING
 
 
-def _panels(run: SavedRun, rule: Tolerance, collect: Sequence[Path]) -> list[Panel]:
+def _panels(run: SavedRun, margins: Mapping[str, Margin], collect: Sequence[Path]) -> list[Panel]:
     """Raises UsageError, PluginError."""
     from smc_harness.discovery.catalogue import discover
     from smc_harness.discovery.loading import load
@@ -94,5 +94,5 @@ def _panels(run: SavedRun, rule: Tolerance, collect: Sequence[Path]) -> list[Pan
     known = discover(collect).known("task")
     if missing := [name for name in run.tasks if name not in known]:
         raise UsageError(f"task {missing[0]} is not installed here; --collect with the place of its plugin would work")
-    found = [panel(run, load(known[name]), rule) for name in run.tasks]
+    found = [panel(run, load(known[name]), Tolerance(margins[name])) for name in run.tasks]
     return [item for item in found if item is not None]

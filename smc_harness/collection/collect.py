@@ -48,7 +48,8 @@ def collect(config: Config) -> Collection:
     if unused := sorted(set(choice.settings) - choice.used):
         names = [plugin.name for plugin in [*tasks, *pruners]]
         raise UsageError(f"--set {unused[0]}: no such task or pruner in this run{nearest(unused[0], names)}")
-    cells = build(tasks, pruners, read_levels(options.levels), options.seeds, options.scope)
+    together = options.verdict == "noninferiority"  # what seeds differ by is part of what it takes its verdict on
+    cells = build(tasks, pruners, read_levels(options.levels), options.seeds, options.scope, together)
     config.hook.modify_cells(cells=cells, config=config)
     _check_modified(cells, {task.name for task in tasks}, {pruner.name for pruner in pruners})
     chosen = select(cells, options, partial(last_failed, Path(options.store)))
@@ -70,14 +71,22 @@ def _check_pruners(pruners: Sequence[Plugin]) -> None:
 
 
 def build(
-    tasks: Sequence[Plugin], pruners: Sequence[Plugin], levels: Sequence[float], seeds: int, scope: str
+    tasks: Sequence[Plugin],
+    pruners: Sequence[Plugin],
+    levels: Sequence[float],
+    seeds: int,
+    scope: str,
+    together: bool = False,
 ) -> list[Cell]:
-    """The cross product. A pruner that exists at levels of its own has those in place of the grid."""
+    """The cross product. A pruner that exists at levels of its own has those in place of the grid.
+
+    together: all seeds are judged as one, whatever they are of the task.
+    """
     return [
         Cell(task.name, pruner.name, float(level), seed, pruner.phase, scope, pruner.params_digest, pool)
         for task in tasks
         for pruner in pruners
-        for seed, pool in enumerate(_pools(seeds, task.folds))
+        for seed, pool in enumerate(_pools(seeds, seeds if together else task.folds))
         for level in sorted(set(pruner.levels or levels))
     ]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Pooled, Verdict
-from smc_harness.execution.evidence import gather
+from smc_harness.discovery.loading import Plugin
+from smc_harness.execution.evidence import gather, is_mean, scores
 from smc_harness.execution.jobs import (
     Died,
     Event,
@@ -32,7 +33,7 @@ from smc_harness.verdict.search import search_for
 class Rules:
     """How the driver judges and how far it goes. max_fail: stop after so many failed cells; None: never."""
 
-    rule: Rule
+    rule_of: Callable[[Plugin], Rule]
     search: str
     dense_check: bool
     max_fail: int | None
@@ -159,7 +160,7 @@ class Driver:
             options=dense.options,
             seed=dense.seed,
             store=self.store,
-            rule=self.rules.rule,
+            rule=self.rules.rule_of(dense.task),
         )
         if isinstance(owner, Dense):
             return job
@@ -308,12 +309,16 @@ class Driver:
 
     def _decide(self, found: Sequence[tuple[Track, Measurement]]) -> Judgement:
         """On the outcomes of all the tracks together."""
-        parts = []
+        rule, parts = self.rules.rule_of(found[0][0].dense.task), []
         for track, measurement in found:
             dense = track.dense
             assert dense.measurement is not None
-            parts.append(gather(self.rules.rule, dense.task, self.artifacts, measurement, dense.measurement))
-        return self.rules.rule.decide(parts[0] if len(parts) == 1 else together(parts))
+            # outcomes that a verdict does not need go with it where they cost next to nothing
+            if rule.needs_outcomes or is_mean(dense.task):
+                parts.append(gather(dense.task, self.artifacts, measurement, dense.measurement, dense.seed))
+            else:
+                parts.append(scores(dense.task, measurement, dense.measurement))
+        return rule.decide(parts[0] if len(parts) == 1 else together(parts))
 
     def _settle(
         self,

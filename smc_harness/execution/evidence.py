@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy
 
@@ -11,21 +12,29 @@ from smc_harness.conversation.context import TaskContext
 from smc_harness.conversation.relay import implements, relay
 from smc_harness.discovery.loading import Plugin
 from smc_harness.store.artifacts import Artifacts
-from smc_harness.verdict.evidence import Aggregate, Answers, Evidence, Floats, compare
-from smc_harness.verdict.rule import Rule
+from smc_harness.verdict.evidence import Aggregate, Answers, Evidence, compare
+from smc_harness.verdict.spread import Floats
 
 
-def gather(rule: Rule, task: Plugin, artifacts: Artifacts, own: Measurement, dense: Measurement) -> Evidence:
-    """What the rule needs to compare a measurement with that of its dense model."""
-    better = bool(task.declared("higher_is_better", True))
-    plain = Evidence(own.value, dense.value, own.n, better)
-    if not rule.needs_outcomes:
-        return plain
+def scores(task: Plugin, own: Measurement, dense: Measurement) -> Evidence:
+    """A measurement beside that of its dense model."""
+    return Evidence(own.value, dense.value, own.n, bool(task.declared("higher_is_better", True)))
+
+
+def gather(task: Plugin, artifacts: Artifacts, own: Measurement, dense: Measurement, seed: int = 0) -> Evidence:
+    """The same with their outcomes, as far as the store has them. seed: of both."""
+    plain = scores(task, own, dense)
     answers = [_answers(artifacts, measurement) for measurement in (own, dense)]
     if answers[0] is None or answers[1] is None:
         return plain
-    chance = compare(answers[0], answers[1], _aggregate(task) if implements(task, "aggregate") else None)
-    return Evidence(own.value, dense.value, own.n, better, chance)
+    metric = None if is_mean(task) else _aggregate(task)
+    compared = compare(answers[0], answers[1], metric, seed % task.folds)
+    return replace(plain, compared=() if compared is None else (compared,))
+
+
+def is_mean(task: Plugin) -> bool:
+    """Whether the metric is the mean of the outcomes; another one has to be computed again for every resample."""
+    return not implements(task, "aggregate")
 
 
 def _answers(artifacts: Artifacts, measurement: Measurement) -> Answers | None:

@@ -12,7 +12,7 @@ import torch
 from smc_harness.cells import Verdict
 from smc_harness.conversation.device import repeatable
 from smc_harness.errors import one_line
-from smc_harness.execution.evidence import gather
+from smc_harness.execution.evidence import gather, scores
 from smc_harness.execution.jobs import Emit, Event, Failed, Finished, Job, Measured, Progress, Started
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
 from smc_harness.store.artifacts import Artifacts
@@ -47,7 +47,9 @@ def _walk(job: Job, lazy: _Lazy) -> Iterator[Event]:
             if isinstance(event, Measured) and job.dense is not None:
                 trajectory = lazy.trajectory()
                 task = trajectory.talk.task_plugin
-                found = gather(job.rule, task, trajectory.artifacts, event.measurement, job.dense)
+                found = scores(task, event.measurement, job.dense)
+                if job.rule.needs_outcomes:
+                    found = gather(task, trajectory.artifacts, event.measurement, job.dense, job.seed)
                 verdicts[level] = job.rule.decide(found).verdict
             yield event
 

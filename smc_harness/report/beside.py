@@ -87,6 +87,7 @@ class Panel:
         return {
             "metric": self.metric,
             "unit": self.unit,
+            "tolerance": str(self.rule.margin),
             "published_dense": _plain(self.curves.dense),
             "differs": list(self.differs),
             "caveat": self.caveat,

@@ -88,7 +88,7 @@ def _value(panel: Panel, value: float, fails: bool, uncertain: bool = False) -> 
 
 def _remarks(panel: Panel) -> list[str]:
     sources = ", ".join(dict.fromkeys(point.source for point in [panel.curves.dense, *panel.shown] if point.source))
-    remarks = [f"both are judged alike: a drop of more than {100 * panel.rule.relative:g} % of dense fails"]
+    remarks = [f"both are judged alike: a drop of more than {panel.rule.margin.show(panel.unit)} fails"]
     if any(point.uncertain for point in panel.shown):
         remarks.append(f"{_UNCERTAIN} an uncertain reading, and a first fail that rests on one")
     if any(not found.monotone for found in _all_found(panel)):

@@ -46,18 +46,23 @@ def session_finished(session: Session, results: Sequence[CellResult]) -> None:
 
 
 def to_object(session: Session, results: Sequence[CellResult]) -> dict[str, Any]:
-    """The object that `--json` writes: schema, session, tasks, cells, first_fail, and controls where there are any."""
+    """The object that `--json` writes: schema, session, tasks, cells, first_fail, and more where there is more."""
     from smc_harness.verdict.controls import compare
-    from smc_harness.verdict.first_fail import first_fails
+    from smc_harness.verdict.first_fail import first_fails, over_seeds
 
     found = first_fails(results)
+    over, compared = over_seeds(found), compare(found)
     return {
         "schema": SCHEMA,
         "session": _session(session),
         "tasks": _tasks(session),
         "cells": [result.to_json() for result in results],
         "first_fail": [item.to_json() for item in found],
-    } | ({"controls": [item.to_json() for item in compared]} if (compared := compare(found)) else {})
+    } | {
+        name: [item.to_json() for item in items]
+        for name, items in (("over_seeds", over), ("controls", compared))
+        if items
+    }
 
 
 def _session(session: Session) -> dict[str, Any]:
@@ -103,6 +108,7 @@ def _tasks(session: Session) -> dict[str, Any]:
             "unit": task.declared("unit"),
             "n": measured[0].n if measured else None,
             "higher_is_better": task.declared("higher_is_better", True),
+            "tolerance": str(session.rule_of(task).margin),
             "params": asdict(task.params) if task.params is not None else {},
         }
     return tasks

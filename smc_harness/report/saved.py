@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Pooled, Verdict
 from smc_harness.errors import UsageError
 from smc_harness.report.json_file import SCHEMA
-from smc_harness.report.strict import NUMBER, NUMBER_OR_NONE, TEXT_OR_NONE, member, members, of_kind
+from smc_harness.report.strict import NUMBER, NUMBER_OR_NONE, TEXT_OR_NONE, WHOLE_OR_NONE, member, members, of_kind
 from smc_harness.store.results import existing
 
 _LATER = {"realised_model": 0.0, "densities": {}, "logged": {}, "outcomes": None}
@@ -44,6 +44,10 @@ class SavedRun:
     def option(self, name: str) -> Any:
         """An option of the run; None where it had none of that name."""
         return self.session["options"].get(name)
+
+    def tolerance(self, task: str) -> Any:
+        """By which a task was judged, as `Margin.read` reads it; None in a file that does not say."""
+        return self.tasks[task].get("tolerance", self.option("tolerance"))
 
 
 def find(run: str, store: Path) -> SavedRun:
@@ -137,7 +141,7 @@ def _result(found: dict[str, Any], pools: Mapping[tuple[str, str, int], tuple[in
         member(found, "cached", bool, place),
         member(found, "error", TEXT_OR_NONE, place),
         pooled=_pooled(found["pooled"], f"{place}.pooled") if found.get("pooled") is not None else None,
-        judgement=_judgement(found, place) if found.get("drop") is not None else None,
+        judgement=_judgement(found, place),
     )
     if result.measurement is not None and result.missed in result.measurement.diagnosis:
         result.measurement.diagnosis.remove(result.missed)  # the result says it itself
@@ -166,9 +170,21 @@ def _pooled(found: Any, place: str) -> Pooled:
     return Pooled(value, dense, member(found, "n", int, place), _seeds(found, place))
 
 
-def _judgement(found: Mapping[str, Any], place: str) -> Judgement:
-    low, high = (member(found["drop"], name, NUMBER, f"{place}.drop") for name in ("low", "high"))
-    return Judgement(Verdict(found["verdict"]), low, high, member(found, "needed", (int, type(None)), place))
+def _judgement(found: Mapping[str, Any], place: str) -> Judgement | None:
+    """What supports the verdict; None where nothing but the scores does."""
+    if found.get("drop") is None and found.get("p") is None:
+        return None
+
+    def pair(name: str, ends: tuple[str, str]) -> list[float | None]:
+        if found.get(name) is None:
+            return [None, None]
+        return [member(found[name], end, NUMBER, f"{place}.{name}") for end in ends]
+
+    examples, seeds = (
+        of_kind(found.get(name), WHOLE_OR_NONE, f"{place}.{name}") for name in ("needed", "needed_seeds")
+    )
+    low, high, within, beyond = *pair("drop", ("low", "high")), *pair("p", ("within", "beyond"))
+    return Judgement(Verdict(found["verdict"]), low, high, examples, seeds, within, beyond)
 
 
 def _denses(tasks: Mapping[str, Any], results: Sequence[CellResult]) -> dict[tuple[str, int], SavedDense]:
@@ -178,7 +194,7 @@ def _denses(tasks: Mapping[str, Any], results: Sequence[CellResult]) -> dict[tup
     for task, about in tasks.items():
         place = f"tasks.{task}"
         unit = member(about, "unit", TEXT_OR_NONE, place) or ""
-        n = member(about, "n", (int, type(None)), place)
+        n = member(about, "n", WHOLE_OR_NONE, place)
         for seed, score in member(about, "dense_by_seed", dict, place).items():
             if not seed.isdecimal():
                 raise ValueError(f"{place}.dense_by_seed has {seed!r}, which is no seed")

@@ -10,6 +10,7 @@ Kind = type | tuple[type, ...]
 NUMBER = (int, float)
 NUMBER_OR_NONE = (*NUMBER, type(None))
 TEXT_OR_NONE = (str, type(None))
+WHOLE_OR_NONE = (int, type(None))
 _SHOWN = 40
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from smc_harness.cells import CellResult, Measurement, Verdict, counted, show_level, visible
 from smc_harness.report.terminal import STYLES
 from smc_harness.verdict.controls import compare
-from smc_harness.verdict.first_fail import FirstFail, first_fails
+from smc_harness.verdict.first_fail import FirstFail, OverSeeds, first_fails, over_seeds
 
 _NO_LIMIT = 100_000
 _AGAINST_OWN = {0: ("=", "fails at the same level as"), -1: ("<", "fails at a lower level than")}
@@ -60,15 +60,32 @@ def closing(
     summary(console, run, results, seconds)
 
 
-def interval(found: FirstFail) -> str:
-    """`(0.488, 0.59]`, `none up to 0.893`, or why there is none. A non-monotone curve is marked `~`."""
+def interval(found: FirstFail, doubt: bool = True) -> str:
+    """`(0.488, 0.59]`, `none up to 0.893`, or why there is none.
+
+    A non-monotone curve is marked `~`. doubt: mark by `?` what chance alone may have moved.
+    """
+    mark = " ?" * (doubt and is_doubtful(found))
     if found.first_fail is not None:
         low = "-" if found.last_pass is None else show_level(found.last_pass)
-        return f"({low}, {show_level(found.first_fail)}]" + ("" if found.monotone else " ~")
+        return f"({low}, {show_level(found.first_fail)}]{'' if found.monotone else ' ~'}{mark}"
     if found.highest is not None:
         unsettled = f" ({found.unsettled.value} elsewhere)" if found.unsettled else ""
-        return f"none up to {show_level(found.highest)}{unsettled}"
+        return f"none up to {show_level(found.highest)}{mark}{unsettled}"
     return found.unsettled.value if found.unsettled else "not run"
+
+
+def is_doubtful(found: FirstFail) -> bool:
+    """Whether an end of the interval is another one than that which is sure."""
+    sure = found.confidence
+    return sure is not None and (sure.low, sure.high) != (found.last_pass, found.first_fail)
+
+
+def spread(found: OverSeeds) -> str:
+    """`0.36 to 0.59, 3 seeds`: where the first of them fails, and the last."""
+    ends = [item.first_fail for item in (found.lowest, found.highest)]
+    low, high = ("none" if end is None else show_level(end) for end in ends)
+    return f"{low if low == high else f'{low} to {high}'}, {counted(len(found.seeds), 'seed')}"
 
 
 def _mark(outcome: int | None) -> str:
@@ -82,7 +99,7 @@ def _style(found: FirstFail) -> str:
 
 
 def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> None:
-    """Pruners x tasks: (last pass, first fail], with the dense score above; a line for each seed, or pool of folds.
+    """Pruners x tasks: (last pass, first fail], with the dense score above; over seeds, the median and the range.
 
     Nothing is cut: tasks that do not fit beside the others get a table below, and a cell that is too wide is folded.
     """
@@ -95,6 +112,11 @@ def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> Non
         console.print(table)
     for task, how in _selections(run).items():
         console.print(f"{visible(task)}: the weights were selected on {how}", style="dim", markup=False)
+    over = over_seeds(found)
+    if over:
+        console.print("of several seeds: the median one; where the first of them fails, and the last", style="dim")
+    if not over and any(is_doubtful(item) for item in found):
+        console.print("? one end at least is no more than chance may do with so few examples", style="dim")
     against = {item.against_own_ratios for item in compare(found)}
     for outcome, (mark, words) in _AGAINST_OWN.items():
         if outcome in against:
@@ -131,6 +153,7 @@ def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Tab
     found = first_fails(results)
     for item in found:
         cells.setdefault((item.pruner, item.task), []).append(item)
+    over = {(item.pruner, item.task): item for item in over_seeds(found)}
     marks = {(item.pruner, item.task, item.seed): _mark(item.against_own_ratios) for item in compare(found)}
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("pruner", overflow="fold")
@@ -139,13 +162,16 @@ def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Tab
         table.add_column(Text(visible(task)), overflow="fold")
     table.add_row("dense", "", *[_dense(run, results, task) for task in tasks], end_section=True)
     for pruner, phase in by_phase(results).items():
-        row = [
-            Text("\n").join(
-                Text(interval(item) + marks.get((pruner, task, item.seed), ""), _style(item))
-                for item in cells.get((pruner, task), [])
-            )
-            for task in tasks
-        ]
+        row = []
+        for task in tasks:
+            items, median = cells.get((pruner, task), []), over.get((pruner, task))
+            shown = [item for item in items if median is None or item.seed not in median.seeds]
+            lines = [Text(interval(item) + marks.get((pruner, task, item.seed), ""), _style(item)) for item in shown]
+            if median is not None:
+                mark = marks.get((pruner, task, median.median.seed), "")
+                lines.append(Text(interval(median.median, doubt=False) + mark, _style(median.median)))
+                lines.append(Text(spread(median), "dim"))
+            row.append(Text("\n").join(lines))
         table.add_row(Text(visible(pruner)), phase, *row)
     return table
 
@@ -176,8 +202,8 @@ def _dense_score(pool: Sequence[DenseModel]) -> str:
     if not found:
         return "-"
     value = sum(measured.value * measured.n for measured in found) / sum(measured.n for measured in found)
-    folds = f" ({counted(len(found), 'fold')})" if len(pool) > 1 else ""
-    return score(value, pool[0].unit) + folds
+    seeds = f" ({counted(len(found), 'seed')})" if len(pool) > 1 else ""
+    return score(value, pool[0].unit) + seeds
 
 
 def score(value: float, unit: str) -> str:

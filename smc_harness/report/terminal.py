@@ -36,8 +36,10 @@ def support(found: Judgement | None) -> str:
     """What supports a verdict, where it was more than the two scores."""
     if found is None or found.low is None:
         return ""
-    needed = f"{found.needed:,}".replace(",", " ") if found.needed else ""
-    return f"drop {found.low:.4f} to {found.high:.4f}" + (f", about {needed} examples would tell" if needed else "")
+    needed = [f"{found.needed:,} examples".replace(",", " ")] if found.needed else []
+    needed += [f"{found.needed_seeds} seeds"] if found.needed_seeds else []
+    wanted = f", about {' or '.join(needed)} would tell" if needed else ""
+    return f"drop {found.low:.4f} to {found.high:.4f}{wanted}"
 
 
 def new_console(json: str | None) -> Console:
@@ -177,7 +179,7 @@ class Terminal:
         text = Text(name + " ")
         for result in sorted(results, key=lambda result: result.cell.level):
             text.append(_LETTERS[result.verdict.value], STYLES[result.verdict.value])
-        text.append(f" {interval(first_fails(results)[0])}")
+        text.append(f" {interval(first_fails(results)[0], doubt=False)}")  # of the levels so far
         if all(result.cached for result in results):
             text.append(" cached", "dim")
         self.console.print(text)

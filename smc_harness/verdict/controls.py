@@ -44,11 +44,7 @@ def compare(found: Iterable[FirstFail]) -> list[Comparison]:
 
 
 def _against(method: FirstFail, control: FirstFail | None) -> int | None:
-    if control is None or not (_settled(method) and _settled(control)):
+    if control is None or not (method.settled and control.settled):
         return None
     own, others = (math.inf if item.first_fail is None else item.first_fail for item in (method, control))
     return (own > others) - (own < others)
-
-
-def _settled(item: FirstFail) -> bool:
-    return item.unsettled is None and (item.first_fail is not None or item.highest is not None)

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from smc_harness.cells import CellResult, Verdict
+from smc_harness.cells import CellResult, Judgement, Verdict
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The true first-fail is above `low` and not above `high`; each of the two is wrong for one curve in twenty.
+
+    low: every measured level up to it is surely within the tolerance: tested from the lowest level upwards, each at
+    `ALPHA`, up to the first that is not (a fixed sequence, which keeps the error of all together). high: the smallest
+    level that is surely beyond the tolerance, at `ALPHA` over the number of levels of the curve (Bonferroni), since the
+    smallest of many is chosen. None where no level is.
+    """
+
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
 class FirstFail:
-    """Of one trajectory, or of those of several folds that are judged together.
+    """Of one trajectory, or of those of several seeds that are judged together.
 
     seed: its seed, or the first of its `seeds`.
     last_pass: the highest passing level below first_fail (or of all, where none failed); None where none passed.
     first_fail: the smallest failing level; None where none failed. monotone: no level above first_fail passed.
     highest: the highest level that has a verdict of pass or fail; None where there is none.
     unsettled: what became of cells that have neither verdict, the worst first; None where nothing did.
+    confidence: None where nothing is known but the scores.
     """
 
     task: str
@@ -29,26 +47,33 @@ class FirstFail:
     highest: float | None
     unsettled: Verdict | None
     seeds: tuple[int, ...] = ()
+    confidence: Confidence | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known where it fails, or up to where it does not."""
+        return self.unsettled is None and (self.first_fail is not None or self.highest is not None)
 
     def to_json(self) -> dict[str, Any]:
         """The object of the `first_fail` list of `--json`."""
-        wanted = ("task", "pruner", "seed", "last_pass", "first_fail", "monotone")
+        wanted = ("task", "pruner", "seed", "last_pass", "first_fail", "monotone", "confidence")
         found = {key: value for key, value in asdict(self).items() if key in wanted}
         return found | ({"seeds": list(self.seeds)} if len(self.seeds) > 1 else {})
 
 
 def first_fails(results: Iterable[CellResult]) -> list[FirstFail]:
     """One per trajectory, in the order in which the trajectories first appear."""
-    trajectories: dict[tuple[str, str, tuple[int, ...]], dict[float, Verdict]] = {}
+    trajectories: dict[tuple[str, str, tuple[int, ...]], dict[float, CellResult]] = {}
     for result in results:
-        verdicts = trajectories.setdefault(result.cell.trajectory, {})
-        # of folds that are judged together, those that could be measured have the verdict
-        if verdicts.get(result.cell.level) not in (Verdict.PASS, Verdict.FAIL):
-            verdicts[result.cell.level] = result.verdict
-    return [_of(*names, verdicts) for names, verdicts in trajectories.items()]
+        found = trajectories.setdefault(result.cell.trajectory, {})
+        # of seeds that are judged together, those that could be measured have the verdict
+        if (known := found.get(result.cell.level)) is None or not known.verdict.decided:
+            found[result.cell.level] = result
+    return [_of(*names, found) for names, found in trajectories.items()]
 
 
-def _of(task: str, pruner: str, seeds: tuple[int, ...], verdicts: Mapping[float, Verdict]) -> FirstFail:
+def _of(task: str, pruner: str, seeds: tuple[int, ...], results: Mapping[float, CellResult]) -> FirstFail:
+    verdicts = {level: result.verdict for level, result in results.items()}
     failed = [level for level, verdict in verdicts.items() if verdict is Verdict.FAIL]
     passed = [level for level, verdict in verdicts.items() if verdict is Verdict.PASS]
     first = min(failed, default=None)
@@ -66,4 +91,63 @@ def _of(task: str, pruner: str, seeds: tuple[int, ...], verdicts: Mapping[float,
         highest=max(failed + passed, default=None),
         unsettled=unsettled,
         seeds=seeds,
+        confidence=_confidence({level: result.judgement for level, result in results.items()}),
     )
+
+
+def _confidence(found: Mapping[float, Judgement | None]) -> Confidence | None:
+    """From the p-values of the measured levels; the others count as levels that might have been chosen."""
+    measured = [(level, found[level]) for level in sorted(found)]
+    known = [(level, j) for level, j in measured if j is not None and j.within is not None and j.beyond is not None]
+    if not known:
+        return None
+    low = None
+    for level, judgement in known:
+        if judgement.within is None or judgement.within > ALPHA:
+            break
+        low = level
+    beyond = [level for level, j in known if j.beyond is not None and j.beyond <= ALPHA / len(found)]
+    return Confidence(low, min(beyond, default=None))
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """First-fails of one pruner on one task over seeds that are judged one by one.
+
+    median: of the seeds that have one, in the order of their first fails, the middle one; of an even number the lower.
+    lowest, highest: those that fail first and last.
+    """
+
+    task: str
+    pruner: str
+    seeds: tuple[int, ...]
+    median: FirstFail
+    lowest: FirstFail
+    highest: FirstFail
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of the `over_seeds` list of `--json`."""
+        ends = {name: getattr(self, name).to_json() for name in ("median", "lowest", "highest")}
+        wanted = ("seed", "last_pass", "first_fail")
+        shown = {name: {key: found[key] for key in wanted} for name, found in ends.items()}
+        return {"task": self.task, "pruner": self.pruner, "seeds": list(self.seeds)} | shown
+
+
+def over_seeds(found: Iterable[FirstFail]) -> list[OverSeeds]:
+    """One for each (task, pruner) that has a first-fail, or is known to have none, for more than one seed."""
+    groups: dict[tuple[str, str], list[FirstFail]] = {}
+    for item in found:
+        if item.first_fail is not None or item.highest is not None:
+            groups.setdefault((item.task, item.pruner), []).append(item)
+    return [_over(*names, sorted(items, key=order)) for names, items in groups.items() if len(items) > 1]
+
+
+def order(found: FirstFail) -> tuple[float, float, int]:
+    """By where it fails, the lowest level first; those that nowhere fail come last, by how far they were followed."""
+    level = math.inf if found.first_fail is None else found.first_fail
+    return level, (found.last_pass or 0.0), found.seed
+
+
+def _over(task: str, pruner: str, items: Sequence[FirstFail]) -> OverSeeds:
+    seeds = tuple(sorted(seed for item in items for seed in item.seeds or (item.seed,)))
+    return OverSeeds(task, pruner, seeds, items[(len(items) - 1) // 2], items[0], items[-1])

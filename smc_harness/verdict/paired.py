@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special
 
 RULED_OUT = 1e-4
 """Probability that the chances lie outside of what is searched; it is added to every p-value."""
@@ -34,11 +34,14 @@ Floats = NDArray[numpy.float64]
 
 @dataclass(frozen=True)
 class Paired:
-    """n: questions. lost: those that only the dense model got right. gained: those that only the sparse one did."""
+    """n: questions. lost: those that only the dense model got right. gained: those that only the sparse one did.
+
+    The two are whole numbers, unless they stand for the answers of several models.
+    """
 
     n: int
-    lost: int
-    gained: int
+    lost: float
+    gained: float
 
     def __post_init__(self) -> None:
         if self.n < 1 or min(self.lost, self.gained) < 0 or self.lost + self.gained > self.n:
@@ -94,6 +97,7 @@ def interval(found: Paired, alpha: float = 0.05) -> tuple[float, float]:
 
 def _end(found: Paired, alpha: float) -> float:
     """The smallest margin that the drop is below, at `alpha`."""
+    from scipy import optimize
 
     def excess(margin: float) -> float:
         return p_at_least(found, margin) - alpha
@@ -102,7 +106,7 @@ def _end(found: Paired, alpha: float) -> float:
     if excess(high) > 0:
         return 1.0
     # where the normal approximation has it, give or take: every step is an enumeration
-    quantile = float(stats.norm.ppf(alpha))
+    quantile = float(special.ndtri(alpha))
     near = optimize.brentq(lambda margin: float(score(found.lost, found.gained, found.n, margin)) - quantile, low, high)
     reach = (near - low) / 4 + _CLOSE
     while near + reach < high and excess(near + reach) > 0:
@@ -163,7 +167,9 @@ def _most_lost(counts: NDArray[numpy.int64], n: int, margin: float, least: float
     return low
 
 
-def _chances(successes: int, n: int) -> tuple[float, float]:
+def _chances(successes: float, n: int) -> tuple[float, float]:
     """All but `RULED_OUT` of Clopper and Pearson's interval."""
-    found = stats.binomtest(successes, n).proportion_ci(1 - RULED_OUT, method="exact")
-    return float(found.low), float(found.high)
+    tail = RULED_OUT / 2
+    low = special.betaincinv(successes, n - successes + 1, tail) if successes > 0 else 0.0
+    high = special.betaincinv(successes + 1, n - successes, 1 - tail) if successes < n else 1.0
+    return float(low), float(high)

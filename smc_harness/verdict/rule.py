@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from smc_harness.cells import Judgement, Verdict
+from smc_harness.verdict.margin import USUAL, Margin
 
 if TYPE_CHECKING:
     from smc_harness.verdict.evidence import Evidence
@@ -16,8 +17,10 @@ RULES = ("tolerance", "noninferiority")
 
 
 class Rule(Protocol):
-    """From evidence to a verdict. needs_outcomes: whether it asks for more than the two scores."""
+    """From evidence to a verdict. needs_outcomes: whether the verdict asks for more than the two scores."""
 
+    @property
+    def margin(self) -> Margin: ...
     @property
     def needs_outcomes(self) -> bool: ...
 
@@ -26,22 +29,36 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Pass while the metric is no worse than the dense one by more than a share of it.
-
-    relative: the largest relative drop that passes; 0.01 is the criterion of Essential Sparsity (arXiv 2306.03805).
+    """Pass while the metric is no worse than the dense one by more than the margin. Where there are outcomes, the
+    verdict comes with what they say.
     """
 
-    relative: float = 0.01
+    margin: Margin = USUAL
     needs_outcomes = False
 
     def decide(self, found: Evidence) -> Judgement:
-        return Judgement(self.judge(found.value, found.dense, found.higher_is_better))
+        verdict = self.judge(found.value, found.dense, found.higher_is_better)
+        if not found.compared:
+            return Judgement(verdict)
+        from smc_harness.verdict.inference import weigh
+
+        finding = weigh(found, self.margin)
+        return Judgement(verdict, within=finding.within, beyond=finding.beyond) if finding else Judgement(verdict)
 
     def judge(self, value: float, dense: float, higher_is_better: bool = True) -> Verdict:
-        margin = self.relative * abs(dense)
+        margin = self.margin.of(dense)
         drop = dense - value if higher_is_better else value - dense
         # equality passes, also where the last bit of the subtraction says otherwise
         return Verdict.PASS if drop <= margin or math.isclose(drop, margin, rel_tol=1e-9) else Verdict.FAIL
+
+
+def rule_of(name: str, margin: Margin) -> Rule:
+    """One of `RULES`."""
+    if name == "tolerance":
+        return Tolerance(margin)
+    from smc_harness.verdict.noninferiority import NonInferiority
+
+    return NonInferiority(margin)
 
 
 def chance_floor(chance: float, n: int) -> float:

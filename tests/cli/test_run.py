@@ -387,7 +387,9 @@ def test_a_run_goes_from_fail_to_last_failed_and_out_of_the_store(command: Comma
     words = ("--collect", "plugins", "--levels", "0.2,0.99", "-n", "0", "--json", "-")
     first = reported(command(*words))
     assert (first.code, [cell["verdict"] for cell in first.report["cells"]]) == (0, ["pass", "fail"])
-    assert first.report["first_fail"] == [
+    (one,) = first.report["first_fail"]
+    assert one.pop("confidence") == {"low": None, "high": 0.99}  # 160 examples do not tell a drop of 1 %
+    assert [one] == [
         {"task": "toy", "pruner": "mine", "seed": 0, "last_pass": 0.2, "first_fail": 0.99, "monotone": True}
     ]
     strict = reported(command(*words, "--strict", "--lf"))

@@ -64,6 +64,101 @@ def test_a_metric_of_its_own_is_resampled(
     assert 0 < cells["toy::bare[0.95,seed0]"]["drop"]["low"] < 100
 
 
+ORDERED = """
+
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Params:
+    order: int = 0
+
+params = Params()
+
+@hookimpl
+def evaluate(model, split, context):
+    import random
+    import torch
+    order = list(range(len(context.data[split])))
+    random.Random(context.params.order).shuffle(order)
+    rows = [context.data[split][place] for place in order]
+    guess = model(torch.stack([x for x, _ in rows])).argmax(1)
+    right = (guess == torch.tensor([y for _, y in rows])).float()
+    return Outcomes(right, ids=[f"question {place}" for place in order])
+"""
+
+
+def test_the_order_of_evaluation_changes_no_verdict(command: Command, workshop: Workshop) -> None:
+    text = workshop.toy().read_text().replace("@hookimpl\ndef evaluate", "def unused")
+    (workshop.folder / "plugins" / "toy.py").write_text(text + ORDERED)
+    workshop.pruner("bare")
+    said = []
+    for order in range(20):
+        words = ("--seeds", "2", "--verdict", "noninferiority", "--tolerance", "0.05", "--set", f"toy.order={order}")
+        assert command(*PLAN, *words).code == 0
+        cells = json.loads(Path("out.json").read_text())["cells"]
+        said.append([{key: cell[key] for key in ("id", "verdict", "value", "drop", "p", "needed")} for cell in cells])
+    assert all(one == said[0] for one in said)
+    assert {cell["verdict"] for cell in said[0]} == {"inconclusive", "fail"}
+
+
+def test_over_seeds_there_is_one_verdict(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    assert command(*PLAN, "--seeds", "3", "--verdict", "noninferiority").code == 0
+    found = json.loads(Path("out.json").read_text())
+    assert [(one["seeds"], one["first_fail"]) for one in found["first_fail"]] == [([0, 1, 2], 0.95)]
+    low = [cell for cell in found["cells"] if cell["level"] == 0.2]
+    assert {cell["verdict"] for cell in low} == {"inconclusive"}
+    pooled = low[0]["pooled"]
+    assert pooled["n"] == 480 and pooled["value"] == pytest.approx(sum(cell["value"] for cell in low) / 3)
+    assert low[0]["needed"] or low[0]["needed_seeds"]
+
+
+def test_by_scores_alone_every_seed_has_its_verdict_and_the_median_stands_for_them(
+    command: Command, workshop: Workshop
+) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    ran = command(*PLAN, "--seeds", "3")
+    found = json.loads(Path("out.json").read_text())
+    assert [one["seed"] for one in found["first_fail"]] == [0, 1, 2]
+    (over,) = found["over_seeds"]
+    assert over["seeds"] == [0, 1, 2]
+    assert over["lowest"]["first_fail"] <= over["median"]["first_fail"] <= over["highest"]["first_fail"]
+    assert "3 seeds" in ran.out and "of several seeds: the median one" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("words", "tolerance", "verdict"),
+    [
+        (["0.9abs"], "0.9abs", "pass"),
+        (["t*=0.9abs"], "0.9abs", "pass"),
+        (["t*=0.9abs", "0.02"], "0.02", "fail"),
+    ],
+)
+def test_a_tolerance_may_be_an_amount_and_of_some_tasks(
+    judged: Callable[..., tuple[Ran, dict[str, Any]]], words: list[str], tolerance: str, verdict: str
+) -> None:
+    _, cells = judged(*(word for text in words for word in ("--tolerance", text)))
+    assert cells["toy::bare[0.95,seed0]"]["verdict"] == verdict
+    assert json.loads(Path("out.json").read_text())["tasks"]["toy"]["tolerance"] == tolerance
+
+
+def test_a_task_may_say_its_tolerance(judged: Callable[..., tuple[Ran, dict[str, Any]]], workshop: Workshop) -> None:
+    path = workshop.folder / "plugins" / "toy.py"
+    path.write_text(path.read_text() + '\ntolerance = "0.9abs"\n')
+    _, cells = judged()
+    assert cells["toy::bare[0.95,seed0]"]["verdict"] == "pass"
+
+
+def test_a_tolerance_for_no_task_of_the_run_is_a_usage_error(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    ran = command("--collect", "plugins", "-n", "0", "--tolerance", "toi=0.1")
+    assert ran.code == 4
+    assert "--tolerance toi=0.1: no task of this run is called toi; did you mean 'toy'?" in ran.err
+
+
 def test_bisection_finds_the_interval_of_the_grid_with_fewer_cells(command: Command, workshop: Workshop) -> None:
     workshop.toy()
     workshop.pruner("bare")
@@ -74,6 +169,8 @@ def test_bisection_finds_the_interval_of_the_grid_with_fewer_cells(command: Comm
         report = json.loads(Path("out.json").read_text())
         found[search] = report["first_fail"]
         measured[search] = {cell["level"]: cell["value"] for cell in report["cells"] if cell["value"] is not None}
+    for (one,) in found.values():
+        one.pop("confidence")  # of more levels, more is known
     assert found["bisect"] == found["grid"]
     assert found["grid"][0]["monotone"]
     assert len(measured["bisect"]) <= 6 < len(measured["grid"]) == 10

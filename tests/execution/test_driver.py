@@ -108,7 +108,7 @@ def drive(tmp_path: Path):
         found: dict[str, CellResult] = {}
         observer = Observer(lambda cell: None, lambda result, key: found.setdefault(result.cell.id, result))
         results = Results(tmp_path)
-        rules = Rules(Tolerance(), search, True, max_fail)
+        rules = Rules(lambda task: Tolerance(), search, True, max_fail)
         Driver(tracks, lambda jobs: recorder, results, rules, observer, (), str(tmp_path)).run()
         results.close()
         return recorder, found

@@ -73,7 +73,7 @@ def test_the_verdict_is_taken_on_all_examples_of_all_folds(command: Command, fol
     assert pooled == {"value": pytest.approx((93 + 43) / 150), "dense": pytest.approx(0.9), "n": 150, "seeds": [0, 1]}
     (found,) = ran.report["first_fail"]
     assert (found["seed"], found["seeds"], found["last_pass"], found["first_fail"]) == (0, [0, 1], 0.2, 0.5)
-    assert "90.00 % (2 folds)" in ran.out
+    assert "90.00 % (2 seeds)" in ran.out
     assert ran.out.count("(0.2, 0.5]") == 3  # in the table once, and in the line of either trajectory
 
 

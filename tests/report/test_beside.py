@@ -18,6 +18,7 @@ from smc_harness.report.beside import Panel, panel
 from smc_harness.report.beside_tables import show
 from smc_harness.report.saved import SavedRun, read
 from smc_harness.report.tables import interval
+from smc_harness.verdict.margin import Margin
 from smc_harness.verdict.rule import Tolerance
 from tests.report.saving import saved
 from tests.toys import plugin
@@ -62,7 +63,7 @@ def joined(
     hooks = SimpleNamespace(**{"published_curves": "curves.csv"} | declared)
     task = replace(plugin("task", "t", hooks, params=declared.get("params")), file=folder / "t.py")
     run = read(path)
-    found = panel(run, task, rule or Tolerance(0.01))
+    found = panel(run, task, rule or Tolerance(Margin(0.01)))
     assert found is not None
     return run, found
 
@@ -71,7 +72,7 @@ def test_both_curves_are_judged_by_one_rule(tmp_path: Path) -> None:
     _, found = joined(tmp_path, measured("p", [0.5, 0.48, 0.1]))
     assert interval(found.lines[0].found) == "(0.2, 0.36]"
     assert interval(found.judged["p"]) == "(0.2, 0.36]"
-    _, loose = joined(tmp_path, measured("p", [0.5, 0.48, 0.1]), Tolerance(0.2))
+    _, loose = joined(tmp_path, measured("p", [0.5, 0.48, 0.1]), Tolerance(Margin(0.2)))
     assert interval(loose.lines[0].found) == "(0.36, 0.488]"
     assert interval(loose.judged["p"]) == "none up to 0.36"
 

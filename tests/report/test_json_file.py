@@ -91,5 +91,5 @@ def test_a_run_writes_all_that_is_promised(command: Callable[..., Ran], workshop
     # floor(level x 128 + 1/2) of the 128 weights of the two layers
     assert (low["realised"], high["realised"]) == (26 / 128, 127 / 128)
     assert [set(one) for one in found["first_fail"]] == [
-        {"task", "pruner", "seed", "last_pass", "first_fail", "monotone"}
+        {"task", "pruner", "seed", "last_pass", "first_fail", "monotone", "confidence"}
     ]

@@ -11,6 +11,7 @@ from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.report.published import Curves, Point, notes, published
 from smc_harness.report.tables import interval
+from smc_harness.verdict.margin import Margin
 from smc_harness.verdict.rule import Tolerance
 from tests.toys import plugin
 
@@ -74,10 +75,10 @@ def test_a_declaration_that_names_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_published_curves_are_judged_by_the_same_rule() -> None:
     curves = Curves(Point(0.8), {"p": {0.2: Point(0.795), 0.5: Point(0.77)}, "q": {0.2: Point(0.9)}})
-    strict, loose = curves.judged(Tolerance(0.01)), curves.judged(Tolerance(0.05))
+    strict, loose = curves.judged(Tolerance(Margin(0.01))), curves.judged(Tolerance(Margin(0.05)))
     assert [interval(strict[name]) for name in ("p", "q")] == ["(0.2, 0.5]", "none up to 0.2"]
     assert interval(loose["p"]) == "none up to 0.5"
-    assert interval(curves.judged(Tolerance(0.01), higher_is_better=False)["q"]) == "(-, 0.2]"
+    assert interval(curves.judged(Tolerance(Margin(0.01)), higher_is_better=False)["q"]) == "(-, 0.2]"
 
 
 def test_a_note_is_said_once_with_its_pruners_and_where_it_holds() -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from smc_harness.cells import Cell, CellResult, Measurement, Verdict
+from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Verdict
 from smc_harness.report import tables
 from smc_harness.verdict.first_fail import first_fails
 from tests.toys import plugin
@@ -89,9 +90,36 @@ def test_the_table_has_pruners_by_phase_and_tasks_with_their_dense_scores() -> N
     ]
 
 
-def test_every_seed_has_its_line() -> None:
-    text = table([*results("..F"), *results(".F-", seed=1)], dense("t", 0.5), dense("t", 0.6, seed=1))
-    assert rows(text)[3:] == [["dense", "50.00 %"], ["60.00 %"], ["p", "after", "(0.36, 0.488]"], ["(0.2, 0.36]"]]
+def test_of_several_seeds_the_median_and_the_range_are_shown() -> None:
+    several = [*results("..F"), *results(".F-", seed=1), *results("...", seed=2)]
+    text = table(several, dense("t", 0.5), dense("t", 0.6, seed=1), dense("t", 0.7, seed=2))
+    assert rows(text)[3:8] == [
+        ["dense", "50.00 %"],
+        ["60.00 %"],
+        ["70.00 %"],
+        ["p", "after", "(0.36, 0.488]"],
+        ["0.36 to none, 3 seeds"],
+    ]
+    assert "of several seeds: the median one; where the first of them fails, and the last" in text
+
+
+def test_a_seed_without_a_verdict_has_its_own_line() -> None:
+    text = table([*results("..F"), *results("EEE", seed=1)], dense("t", 0.5), dense("t", 0.6, seed=1))
+    assert rows(text)[5:] == [["p", "after", "(0.36, 0.488]"], ["error"]]
+
+
+def test_what_chance_may_have_moved_is_marked_and_explained() -> None:
+    def judged(*p_values: tuple[float, float]) -> list[CellResult]:
+        return [
+            replace(result, judgement=Judgement(result.verdict, within=within, beyond=beyond))
+            for result, (within, beyond) in zip(results("..F"), p_values, strict=True)
+        ]
+
+    sure = judged((0.0, 1.0), (0.01, 0.99), (1.0, 0.0))
+    doubtful = judged((0.0, 1.0), (0.2, 0.8), (1.0, 0.0))
+    assert "?" not in table(sure, dense("t", 0.5))
+    assert "(0.36, 0.488] ?" in table(doubtful, dense("t", 0.5))
+    assert "? one end at least is no more than chance may do" in table(doubtful, dense("t", 0.5))
 
 
 def test_a_curve_that_is_not_monotone_is_explained() -> None:

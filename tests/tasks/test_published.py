@@ -10,6 +10,7 @@ from smc_harness.config import PAPER_LEVELS
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
 from smc_harness.report.published import Curves, published
+from smc_harness.verdict.margin import Margin
 from smc_harness.verdict.rule import Tolerance
 from tests.workshop import ROOT
 
@@ -79,5 +80,5 @@ def test_first_fails_are_those_of_the_figures(
     task: str, pruner: str, at_one_percent: float, at_five_percent: float | None
 ) -> None:
     found = curves(TASKS[task])
-    assert found.judged(Tolerance(0.01))[pruner].first_fail == at_one_percent
-    assert found.judged(Tolerance(0.05))[pruner].first_fail == at_five_percent
+    assert found.judged(Tolerance(Margin(0.01)))[pruner].first_fail == at_one_percent
+    assert found.judged(Tolerance(Margin(0.05)))[pruner].first_fail == at_five_percent

@@ -7,52 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smc_harness.verdict.evidence import Answers, Evidence, Spread, compare, together
+from smc_harness.verdict.evidence import Evidence, compare, together
 from smc_harness.verdict.paired import Paired
-
-
-def answers(values: object, groups: list[str] | None = None, ids: list[str] | None = None) -> Answers:
-    table = numpy.asarray(values, dtype=float).reshape(len(values), -1)  # type: ignore[arg-type]
-    names = ids or [f"q{number}" for number in range(len(table))]
-    return Answers(table, names, groups or names)
+from tests.verdict.evidences import answers, compared, counted
 
 
 def test_losses_and_gains_are_counted_question_by_question() -> None:
     dense, sparse = [1, 1, 1, 0, 0, 1], [1, 0, 0, 1, 0, 1]
-    assert compare(answers(sparse), answers(dense)) == Paired(6, lost=2, gained=1)
+    assert compared(sparse, dense).table == Paired(6, lost=2, gained=1)
 
 
 @given(st.permutations(range(8)))
 def test_the_order_of_scoring_changes_nothing(order: list[int]) -> None:
     dense, sparse = [1, 1, 1, 0, 0, 1, 1, 0], [1, 0, 0, 1, 0, 1, 1, 0]
     shuffled = answers([sparse[i] for i in order], ids=[f"q{i}" for i in order])
-    assert compare(shuffled, answers(dense)) == compare(answers(sparse), answers(dense))
+    found = compare(shuffled, answers(dense))
+    plain = compared(sparse, dense)
+    assert found is not None and found.table == plain.table
+    assert found.groups == plain.groups and numpy.array_equal(found.sums, plain.sums)
 
 
 @pytest.mark.parametrize("ids", [["q0", "q1", "other"], ["q0", "q1", "q1"]])
 def test_other_examples_cannot_be_compared(ids: list[str]) -> None:
     assert compare(answers([1, 0, 1], ids=ids), answers([1, 0, 1])) is None
-
-
-def test_the_spread_of_a_mean_is_that_of_statistics_books() -> None:
-    draws = numpy.random.default_rng(0)
-    dense, sparse = draws.normal(size=(2, 50))
-    found = compare(answers(sparse), answers(dense))
-    assert isinstance(found, Spread)
-    assert found.value == pytest.approx(sparse.var(ddof=1) / 50)
-    assert found.error(1.0) ** 2 == pytest.approx((dense - sparse).var(ddof=1) / 50)
-
-
-def test_examples_of_a_group_count_as_one_draw() -> None:
-    draws = numpy.random.default_rng(0)
-    each = draws.integers(0, 2, size=(2, 40)).astype(float)
-    groups = [f"g{number // 5}" for number in range(200)]
-    repeated = [answers(numpy.repeat(values, 5), groups=[f"g{i // 5}" for i in range(200)]) for values in each]
-    single = compare(answers(each[0] + 0.25), answers(each[1] + 0.25))  # moved, so that they are no counts
-    found = compare(*repeated)
-    assert isinstance(found, Spread) and isinstance(single, Spread)
-    assert (found.clusters, len(set(groups))) == (40, 40)
-    assert found.error(1.0) == pytest.approx(single.error(1.0))
 
 
 def test_a_metric_that_is_no_mean_is_resampled_for_both_models_alike() -> None:
@@ -64,10 +41,24 @@ def test_a_metric_that_is_no_mean_is_resampled_for_both_models_alike() -> None:
         return float(numpy.sqrt(values.mean()))
 
     found = compare(answers(sparse), answers(dense), root)
-    assert isinstance(found, Spread)
+    assert found is not None
+    spread = Evidence(root(sparse, ()), root(dense, ()), 400, compared=(found,)).spread()
+    assert spread is not None
     slope = 0.5 / numpy.sqrt(5)  # of the root, at the mean
-    assert numpy.sqrt(found.dense) == pytest.approx(slope * dense.std() / 20, rel=0.1)
-    assert found.error(1.0) == pytest.approx(slope * (dense - sparse).std() / 20, rel=0.15)
+    assert numpy.sqrt(spread.examples.dense) == pytest.approx(slope * dense.std() / 20, rel=0.1)
+    assert spread.error(1.0) == pytest.approx(slope * (dense - sparse).std() / 20, rel=0.15)
+
+
+def test_seeds_that_see_the_same_examples_are_resampled_alike() -> None:
+    values = numpy.random.default_rng(0).normal(size=50)
+
+    def mean(rows: numpy.ndarray, _: object) -> float:  # type: ignore[type-arg]
+        return float(rows.mean())
+
+    once, again, other = (compare(answers(values), answers(values), mean, fold) for fold in (0, 0, 1))
+    assert once is not None and again is not None and other is not None
+    assert numpy.array_equal(once.samples, again.samples)  # type: ignore[arg-type]
+    assert not numpy.array_equal(once.samples, other.samples)  # type: ignore[arg-type]
 
 
 def test_resampling_draws_whole_groups() -> None:
@@ -82,23 +73,26 @@ def test_resampling_draws_whole_groups() -> None:
     assert seen == {("a",) * 4, ("b",) * 6, ("a", "a", "b", "b", "b")}
 
 
-def test_folds_are_one_set_of_questions() -> None:
-    parts = [Evidence(0.8, 0.9, 10, chance=Paired(10, 2, 1)), Evidence(0.7, 0.8, 30, chance=Paired(30, 5, 2))]
-    found = together(parts)
-    assert (found.value, found.dense, found.n) == (pytest.approx(0.725), pytest.approx(0.825), 40)
-    assert found.chance == Paired(40, 7, 3)
+def test_seeds_are_taken_together_by_their_examples() -> None:
+    found = together([counted(10, 9, 2, 1), counted(30, 24, 5, 2, fold=1)])
+    assert (found.value, found.dense, found.n) == (pytest.approx(29 / 40), pytest.approx(33 / 40), 40)
+    assert found.table == Paired(40, 7, 3)
 
 
-def test_spreads_of_folds_add_up_by_their_shares() -> None:
-    parts = [
-        Evidence(1.0, 1.0, 10, chance=Spread(10, 0.4, 0.2, 0.1)),
-        Evidence(1.0, 1.0, 30, chance=Spread(30, 0.8, 0.4, 0.2)),
-    ]
-    found = together(parts).chance
-    assert isinstance(found, Spread)
-    assert (found.clusters, found.value) == (40, pytest.approx(0.4 / 16 + 0.8 * 9 / 16))
+def test_examples_that_several_seeds_see_count_once() -> None:
+    assert together([counted(10, 9, 2, 1), counted(10, 8, 1, 1)]).examples == 10
+    assert together([counted(10, 9, 2, 1), counted(10, 8, 1, 1, fold=1)]).examples == 20
 
 
-def test_a_fold_without_outcomes_leaves_all_without() -> None:
-    parts = [Evidence(0.8, 0.9, 10, chance=Paired(10, 2, 1)), Evidence(0.7, 0.8, 30)]
-    assert together(parts).chance is None
+def test_lower_is_better_turns_the_table() -> None:
+    assert counted(10, 5, 3, 1, better=False).table == Paired(10, 1, 3)
+    assert counted(10, 5, 3, 1, better=False).drop == pytest.approx(-0.2)
+
+
+def test_a_seed_without_outcomes_leaves_all_without() -> None:
+    found = together([counted(10, 9, 2, 1), Evidence(0.7, 0.8, 30)])
+    assert (found.compared, found.table, found.spread()) == ((), None, None)
+
+
+def test_one_example_has_no_spread() -> None:
+    assert counted(1, 1, 0, 0).spread() is None

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smc_harness.cells import Cell, CellResult, Verdict
-from smc_harness.verdict.first_fail import FirstFail, first_fails
+from smc_harness.cells import Cell, CellResult, Judgement, Verdict
+from smc_harness.verdict.first_fail import Confidence, FirstFail, first_fails, over_seeds
 
 LETTERS = {
     ".": Verdict.PASS,
@@ -98,8 +99,70 @@ def test_json_has_the_promised_fields() -> None:
         "last_pass": 0.36,
         "first_fail": 0.488,
         "monotone": True,
+        "confidence": None,
     }
     assert found("..F-").to_json() == expected
+
+
+def sure(*p_values: tuple[float, float] | None, missing: int = 0) -> Confidence | None:
+    """From (within, beyond) at each level. missing: levels above that were not run."""
+    cells = [
+        CellResult(
+            Cell("t", "p", place / 100, 0),
+            Verdict.INCONCLUSIVE if pair else Verdict.NOT_RUN,
+            "accuracy",
+            judgement=Judgement(Verdict.INCONCLUSIVE, within=pair[0], beyond=pair[1]) if pair else None,
+        )
+        for place, pair in enumerate([*p_values, *[None] * missing])
+    ]
+    (one,) = first_fails(cells)
+    return one.confidence
+
+
+def test_the_lower_end_goes_up_to_the_first_level_that_is_not_surely_within() -> None:
+    assert sure((0.01, 1.0), (0.05, 1.0), (0.2, 0.8), (0.01, 1.0)) == Confidence(0.01, None)
+    assert sure((0.2, 0.8), (0.01, 1.0)) == Confidence(None, None)
+
+
+def test_the_upper_end_asks_more_the_more_levels_there_are() -> None:
+    assert sure((0.01, 1.0), (0.98, 0.02)) == Confidence(0.0, 0.01)
+    assert sure((0.01, 1.0), (0.98, 0.02), missing=8) == Confidence(0.0, None)
+    assert sure((0.01, 1.0), (0.98, 0.004), missing=8) == Confidence(0.0, 0.01)
+
+
+def test_a_level_that_was_passed_over_does_not_break_the_sequence() -> None:
+    assert sure((0.01, 1.0), None, (0.01, 1.0)) == Confidence(0.02, None)
+
+
+def test_scores_alone_have_no_confidence_set() -> None:
+    assert sure(None, None) is None
+
+
+def test_each_end_is_wrong_for_one_curve_in_twenty_at_most() -> None:
+    """At the tolerance itself p-values are uniform; levels beyond come after those that are just within."""
+    draws = numpy.random.default_rng(0).random((4000, 10))
+    high = [sure(*((1 - p, p) for p in row)) for row in draws]  # all are within, by a hair: no level is beyond
+    low = [sure((0.0, 1.0), *((p, 1 - p) for p in row)) for row in draws]  # all but the first are beyond, by a hair
+    error = 3 * (0.05 * 0.95 / len(draws)) ** 0.5
+    assert sum(one is not None and one.high is not None for one in high) / len(draws) <= 0.05 + error
+    assert sum(one is not None and one.low != 0.0 for one in low) / len(draws) <= 0.05 + error
+
+
+def test_over_seeds_the_middle_one_stands_for_all() -> None:
+    several = [*results("..F", seed=0), *results("F", seed=1), *results(".F", seed=2), *results("....", seed=3)]
+    (one,) = over_seeds(first_fails(several))
+    assert (one.median.seed, one.lowest.seed, one.highest.seed, one.seeds) == (2, 1, 3, (0, 1, 2, 3))
+    assert one.to_json()["median"] == {"seed": 2, "last_pass": 0.2, "first_fail": 0.36}
+
+
+def test_a_seed_without_a_verdict_does_not_count_among_the_seeds() -> None:
+    several = [*results("..F", seed=0), *results("EEE", seed=1), *results(".F", seed=2)]
+    (one,) = over_seeds(first_fails(several))
+    assert one.seeds == (0, 2)
+
+
+def test_one_seed_is_not_summed_up() -> None:
+    assert over_seeds(first_fails([*results("..F"), *results("EE", seed=1), *results("F", "other")])) == []
 
 
 @given(st.text("".join(LETTERS), max_size=4))

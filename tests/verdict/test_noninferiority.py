@@ -7,15 +7,13 @@ import pytest
 from scipy import stats
 
 from smc_harness.cells import Verdict
-from smc_harness.verdict.evidence import Evidence, Spread
-from smc_harness.verdict.noninferiority import NonInferiority, needed_examples
+from smc_harness.verdict.evidence import Evidence
+from smc_harness.verdict.margin import Margin
+from smc_harness.verdict.noninferiority import NonInferiority
 from smc_harness.verdict.paired import Paired, p_at_least
+from tests.verdict.evidences import counted, means
 
-RULE = NonInferiority(0.01)
-
-
-def counted(n: int, dense: int, lost: int, gained: int, better: bool = True) -> Evidence:
-    return Evidence((dense - lost + gained) / n, dense / n, n, better, Paired(n, lost, gained))
+RULE = NonInferiority(Margin(0.01))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +55,8 @@ def test_with_the_examples_that_are_said_to_be_needed_the_verdict_usually_comes(
 
 
 def test_where_nothing_can_tell_no_number_is_given() -> None:
-    assert needed_examples(100, 0.0) is None
+    found = NonInferiority(Margin(0.02, absolute=True)).decide(counted(1000, 900, 40, 20))
+    assert (found.verdict, found.needed, found.needed_seeds) == (Verdict.INCONCLUSIVE, None, None)
 
 
 def test_lower_is_better_turns_the_question_round() -> None:
@@ -65,30 +64,41 @@ def test_lower_is_better_turns_the_question_round() -> None:
     assert RULE.decide(errors).verdict is Verdict.PASS
 
 
-def test_a_spread_is_judged_by_students_t() -> None:
-    spread = Spread(30, 0.04, 0.05, 0.03)
-    found = RULE.decide(Evidence(40.0, 41.0, 900, chance=spread))
-    error = (0.99**2 * 0.05 + 0.04 - 2 * 0.99 * 0.03) ** 0.5
-    p = stats.t.cdf((0.99 * 41 - 40) / error, 29)
-    assert (p > 0.95) == (found.verdict is Verdict.FAIL)
-    plain = (0.05 + 0.04 - 0.06) ** 0.5
-    assert (found.low, found.high) == (
-        pytest.approx(1 - stats.t.ppf(0.95, 29) * plain),
-        pytest.approx(1 + stats.t.ppf(0.95, 29) * plain),
-    )
+def test_scores_that_are_no_counts_are_judged_by_students_t() -> None:
+    draws = numpy.random.default_rng(0)
+    dense = draws.normal(41, 3, size=30)
+    sparse = dense - draws.normal(0.6, 2, size=30)
+    found = RULE.decide(means(sparse, dense))
+    test = stats.ttest_1samp(0.99 * dense - sparse, 0)
+    assert found.within == pytest.approx(stats.t.cdf(test.statistic, 29))
+    plain = stats.ttest_1samp(dense - sparse, 0).confidence_interval(0.9)
+    assert (found.low, found.high) == (pytest.approx(plain.low), pytest.approx(plain.high))
 
 
-@pytest.mark.parametrize(("value", "expected"), [(40.9, Verdict.PASS), (39.0, Verdict.FAIL)])
-def test_no_spread_at_all_leaves_the_scores(value: float, expected: Verdict) -> None:
-    assert RULE.decide(Evidence(value, 41.0, 900, chance=Spread(30, 0.0, 0.0, 0.0))).verdict is expected
+@pytest.mark.parametrize(("drop", "expected"), [(0.1, Verdict.PASS), (2.0, Verdict.FAIL)])
+def test_no_spread_at_all_leaves_the_scores(drop: float, expected: Verdict) -> None:
+    dense = numpy.full(30, 41.0)
+    assert RULE.decide(means(dense - drop, dense)).verdict is expected
 
 
 def test_a_loss_that_is_negative_has_its_margin_on_the_right_side() -> None:
-    small = Spread(100, 1e-8, 1e-8, 0.0)  # log-likelihood per token, higher is better: -2.00 to -2.01 is 0.5 % worse
-    assert RULE.decide(Evidence(-2.01, -2.0, 100, chance=small)).verdict is Verdict.PASS
-    assert RULE.decide(Evidence(-2.03, -2.0, 100, chance=small)).verdict is Verdict.FAIL
-    assert RULE.decide(Evidence(2.01, 2.0, 100, higher_is_better=False, chance=small)).verdict is Verdict.PASS
-    assert RULE.decide(Evidence(2.03, 2.0, 100, higher_is_better=False, chance=small)).verdict is Verdict.FAIL
+    noise = numpy.random.default_rng(0).normal(0, 1e-3, size=100)
+
+    def verdict(value: float, dense: float, better: bool) -> Verdict:
+        return RULE.decide(means(value + noise, dense + 0 * noise, better)).verdict
+
+    # log-likelihood per token, higher is better: -2.00 to -2.01 is 0.5 % worse
+    assert verdict(-2.01, -2.0, True) is Verdict.PASS
+    assert verdict(-2.03, -2.0, True) is Verdict.FAIL
+    assert verdict(2.01, 2.0, False) is Verdict.PASS
+    assert verdict(2.03, 2.0, False) is Verdict.FAIL
+
+
+def test_an_absolute_margin_is_in_the_unit_of_the_metric() -> None:
+    noise = numpy.random.default_rng(0).normal(0, 1e-2, size=100)
+    half = NonInferiority(Margin(0.5, absolute=True))
+    assert half.decide(means(40.6 + noise, numpy.full(100, 41.0))).verdict is Verdict.PASS
+    assert half.decide(means(40.4 + noise, numpy.full(100, 41.0))).verdict is Verdict.FAIL
 
 
 def test_without_outcomes_of_the_same_examples_nothing_is_concluded() -> None:
@@ -98,6 +108,6 @@ def test_without_outcomes_of_the_same_examples_nothing_is_concluded() -> None:
 def test_the_tests_error_is_alpha() -> None:
     table = Paired(2000, 30, 20)
     p = p_at_least(table, 0.01 * 0.9)
-    strict, lax = NonInferiority(0.01, alpha=p - 1e-3), NonInferiority(0.01, alpha=p + 1e-3)
+    strict, lax = NonInferiority(Margin(0.01), alpha=p - 1e-3), NonInferiority(Margin(0.01), alpha=p + 1e-3)
     assert strict.decide(counted(2000, 1800, 30, 20)).verdict is Verdict.INCONCLUSIVE
     assert lax.decide(counted(2000, 1800, 30, 20)).verdict is Verdict.PASS

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smc_harness.cells import Verdict
+from smc_harness.verdict.margin import Margin
 from smc_harness.verdict.rule import Tolerance, chance_floor
 
 FINITE = st.floats(-1e6, 1e6)
@@ -37,14 +38,14 @@ FINITE = st.floats(-1e6, 1e6)
 def test_one_percent_of_the_dense_score_is_tolerated(
     value: float, dense: float, higher_is_better: bool, expected: str
 ) -> None:
-    assert Tolerance(0.01).judge(value, dense, higher_is_better).value == expected
+    assert Tolerance(Margin(0.01)).judge(value, dense, higher_is_better).value == expected
 
 
 @given(st.integers(1, 100_000), st.data())
 def test_a_drop_of_exactly_the_tolerance_passes_at_every_count(right: int, data: st.DataObject) -> None:
     n = data.draw(st.integers(right, 200_000))
     dense = 100 * right / (100 * n)
-    assert Tolerance(0.01).judge(99 * right / (100 * n), dense) is Verdict.PASS
+    assert Tolerance(Margin(0.01)).judge(99 * right / (100 * n), dense) is Verdict.PASS
 
 
 @given(FINITE, FINITE, st.booleans())
@@ -52,18 +53,18 @@ def test_a_score_no_worse_than_dense_passes_at_zero_tolerance_and_a_worse_one_fa
     value: float, dense: float, higher_is_better: bool
 ) -> None:
     worse = value < dense if higher_is_better else value > dense
-    assert (Tolerance(0.0).judge(value, dense, higher_is_better) is Verdict.FAIL) is worse
+    assert (Tolerance(Margin(0.0)).judge(value, dense, higher_is_better) is Verdict.FAIL) is worse
 
 
 @given(FINITE, FINITE, st.floats(0, 0.5), st.floats(0, 0.49))
 def test_more_tolerance_never_fails_what_less_passes(value: float, dense: float, small: float, more: float) -> None:
-    if Tolerance(small).judge(value, dense) is Verdict.PASS:
-        assert Tolerance(small + more).judge(value, dense) is Verdict.PASS
+    if Tolerance(Margin(small)).judge(value, dense) is Verdict.PASS:
+        assert Tolerance(Margin(small + more)).judge(value, dense) is Verdict.PASS
 
 
 @given(FINITE, FINITE, st.floats(0, 0.99))
 def test_lower_is_better_mirrors_higher_is_better(value: float, dense: float, relative: float) -> None:
-    rule = Tolerance(relative)
+    rule = Tolerance(Margin(relative))
     assert rule.judge(value, dense, higher_is_better=True) is rule.judge(-value, -dense, higher_is_better=False)
 
 
