@@ -15,8 +15,8 @@ when it is loaded, with the reason and the remedy.
 Beside hooks, a plugin declares attributes. All: `name`; `description` (one line); `version` (raise it when code that
 the harness cannot see changes); `params` (a frozen dataclass, set by --set); `needs` (names of the parameters without
 which it cannot run); `default` (False: runs only when named).
-A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `published`,
-`training` (tasks with one training id share one trained model), `head` (globs over the parameter names of its output
+A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `tolerance` (the
+largest drop that passes where --tolerance does not say, as it takes it: 0.01, or "0.5abs"), `published`, `training` (tasks with one training id share one trained model), `head` (globs over the parameter names of its output
 layers) and `prediction` (what it calls what it predicts: `class`), the last two for the diagnosis; `folds`, where its
 data are so many folds and seed k sees fold k mod `folds`: verdicts are then taken on the outcomes of all folds together
 (`chance`, `floor` and `folds` may be functions of the parameters); `model` and `dataset`, in words, and `hub`

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from smc_harness.cells import Cell, CellResult, Verdict
@@ -31,6 +31,7 @@ from smc_harness.store import folder
 from smc_harness.store.results import Results
 from smc_harness.verdict.margin import margin_of, split
 from smc_harness.verdict.rule import Rule, rule_of
+from smc_harness.verdict.search import Search
 
 
 @dataclass
@@ -55,8 +56,40 @@ class Session:
     keep_report: Callable[[str], None] = lambda report: None
 
     def in_order(self) -> list[CellResult]:
-        """One result for every collected cell, in collection order; `not-run` for those that were not needed."""
-        return [self.results.get(cell.id) or self._not_run(cell) for cell in self.collection.cells]
+        """One result for every collected cell, in collection order; `not-run` for those that were not needed.
+
+        Levels that the search added stand where they belong among those of their trajectory.
+        """
+        known = {cell.id for cell in self.collection.cells}
+        added: dict[tuple[str, str, int], list[CellResult]] = {}
+        for name, result in self.results.items():
+            if name not in known:
+                added.setdefault(_trajectory(result.cell), []).append(result)
+        found: list[CellResult] = []
+        for cell in self.collection.cells:
+            mine = added.get(_trajectory(cell), [])
+            found += sorted((r for r in mine if r.cell.level < cell.level), key=lambda r: r.cell.level)
+            mine[:] = [r for r in mine if r.cell.level >= cell.level]
+            found.append(self.results.get(cell.id) or self._not_run(cell))
+        return found
+
+    def over(self, cell: Cell, verdicts: Mapping[float, Verdict]) -> bool:
+        """Whether the cell's trajectory, which has these verdicts so far, needs no further one."""
+        pruner = self.collection.pruners[cell.pruner]
+        levels = sorted({*self._levels[_trajectory(cell)], *verdicts})
+        return self.search.of(pruner.phase, pruner.levels).next(levels, verdicts) is None
+
+    @property
+    def search(self) -> Search:
+        return Search(self.config.options.search, self.config.options.resolution)
+
+    @cached_property
+    def _levels(self) -> dict[tuple[str, str, int], list[float]]:
+        """Of each trajectory, those that were asked for."""
+        levels: dict[tuple[str, str, int], list[float]] = {}
+        for cell in self.collection.cells:
+            levels.setdefault(_trajectory(cell), []).append(cell.level)
+        return levels
 
     def rule_of(self, task: Plugin) -> Rule:
         """By which the cells of a task are judged. Raises UsageError."""
@@ -67,6 +100,10 @@ class Session:
         dense = self.denses[cell.task, cell.seed].measurement
         metric = str(self.collection.tasks[cell.task].declared("metric", "score"))
         return CellResult(cell, Verdict.NOT_RUN, metric, dense=dense.value if dense else None)
+
+
+def _trajectory(cell: Cell) -> tuple[str, str, int]:
+    return cell.task, cell.pruner, cell.seed
 
 
 def run(config: Config, command: list[str]) -> ExitCode:
@@ -170,7 +207,7 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
             session.faults.append(one_line(error))
 
     observer = Observer(started, finished, session.running)
-    rules = Rules(session.rule_of, options.search, not options.no_dense_check, options.maxfail)
+    rules = Rules(session.rule_of, session.search, not options.no_dense_check, options.maxfail)
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
         tracks,

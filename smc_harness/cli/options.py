@@ -98,6 +98,8 @@ def _how(group: argparse._ArgumentGroup) -> None:
 def _judge(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--search", choices=SEARCHES, default="until-fail", help="which levels to measure (default until-fail)")
+    add("--resolution", type=_share, metavar="X", help="measure levels in between, too, until the first fail is known "
+        "as closely as this (0.01: to a hundredth of the weights)")  # fmt: skip
     add("--verdict", choices=RULES, default="tolerance", help="tolerance: by the scores alone (default); "
         "noninferiority: paired over the examples, with a third answer where they are too few")  # fmt: skip
     add("--tolerance", type=tolerance, action="append", default=[], metavar="[TASKS=]X", help="largest drop that "
@@ -132,6 +134,16 @@ def _device(text: str) -> str:
             f"{text!r} given; auto, cpu, cuda, cuda:0 (or another number) or mps would work"
         )
     return text
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} given; a share between 0 and 1 such as 0.01 would work")
+    return value
 
 
 def tolerance(text: str) -> str:

@@ -26,7 +26,7 @@ from smc_harness.store.artifacts import Artifacts
 from smc_harness.store.results import Results
 from smc_harness.verdict.evidence import together
 from smc_harness.verdict.rule import Rule, chance_floor
-from smc_harness.verdict.search import search_for
+from smc_harness.verdict.search import Search
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Rules:
     """How the driver judges and how far it goes. max_fail: stop after so many failed cells; None: never."""
 
     rule_of: Callable[[Plugin], Rule]
-    search: str
+    search: Search
     dense_check: bool
     max_fail: int | None
 
@@ -82,8 +82,7 @@ class Driver:
                 self._accept_dense(dense, measurement)
         for track in self._tracks:
             track.prepare()
-            found = self.results.find(track.keys.values())
-            track.known = {level: found[key] for level, key in track.keys.items() if key in found}
+            self._look_up(track)
         waiting = [track for track in self._tracks if not self._advance(track)]
         needed = {id(track.dense) for track in waiting}
         trainings = [dense for dense in denses if not dense.settled and id(dense) in needed]
@@ -96,6 +95,11 @@ class Driver:
                 self._loop(executor, trainings, waiting)
             finally:
                 executor.close()
+
+    def _look_up(self, track: Track) -> None:
+        """What the store has of a track."""
+        found = self.results.find(track.keys.values())
+        track.known = {level: found[key] for level, key in track.keys.items() if key in found}
 
     def _loop(self, executor: Executor, trainings: list[Dense], waiting: list[Track]) -> None:
         free = executor.slots
@@ -110,7 +114,7 @@ class Driver:
                     free += 1
                     if isinstance(owner, Dense):
                         waiting[:] = [track for track in waiting if not self._advance(track)]
-                    elif not self._advance(owner) and (isinstance(event, Died) or self._has_company(owner)):
+                    elif not self._advance(owner) and (isinstance(event, Died) or self._goes_on(owner, job)):
                         waiting.insert(0, owner)
                     free = self._hand_out(executor, free, trainings, waiting)
                 if self._stopped:
@@ -138,6 +142,10 @@ class Driver:
         level = self._pools[id(track)].next_level(self.rules.search)
         lacking = level is not None and self._pools[id(track)].lacks(track, level)
         return lacking and track.dense.settled and not self._awaits(track, waiting)
+
+    def _goes_on(self, track: Track, job: Job) -> bool:
+        """Whether a job that came to its end leaves something for another: the next level of a pool, or a new level."""
+        return self._has_company(track) or self._pools[id(track)].next_level(self.rules.search) not in job.levels
 
     def _has_company(self, track: Track) -> bool:
         """Whether the track is judged together with others."""
@@ -171,7 +179,7 @@ class Driver:
             levels=owner.levels,
             known=self._known(owner),
             dense=dense.measurement,
-            search=search_for(self.rules.search, owner.pruner.phase),
+            search=self.rules.search.of(owner.pruner.phase).name,
         )
 
     def _known(self, track: Track) -> dict[float, Verdict]:
@@ -266,12 +274,13 @@ class Driver:
     def _advance(self, track: Track) -> bool:
         """Settle of the track's pool what can be settled without computing. Returns whether nothing is left to do."""
         pool = self._pools[id(track)]
-        for each in pool.tracks:
-            if each.fault is not None:
-                self._settle_all(each, Verdict.ERROR, each.fault)
-            elif each.dense.reason is not None:
-                self._settle_all(each, each.dense.verdict, each.dense.reason, each.dense.output)
+        self._settle_hopeless(pool)
         while (level := pool.next_level(self.rules.search)) is not None and not self._stopped:
+            if level not in pool.levels:
+                for each in pool.tracks:
+                    each.add(level)
+                    self._look_up(each)
+                self._settle_hopeless(pool)
             for each in pool.tracks:
                 if each.dense.settled and level in each.known and pool.lacks(each, level):
                     each.measured[level] = (each.known[level], True)
@@ -279,6 +288,13 @@ class Driver:
                 return False
             self._judge(pool, level)
         return True
+
+    def _settle_hopeless(self, pool: Pool) -> None:
+        for each in pool.tracks:
+            if each.fault is not None:
+                self._settle_all(each, Verdict.ERROR, each.fault)
+            elif each.dense.reason is not None:
+                self._settle_all(each, each.dense.verdict, each.dense.reason, each.dense.output)
 
     def _settle_all(self, track: Track, verdict: Verdict, reason: str, output: str = "") -> None:
         for level in track.levels:

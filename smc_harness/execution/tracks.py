@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from smc_harness.cells import Cell, Measurement, Verdict
 from smc_harness.conversation.context import PrunerContext
@@ -13,7 +13,7 @@ from smc_harness.declarations.plans import Stage, Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import one_line
 from smc_harness.lifecycle import keys
-from smc_harness.verdict.search import next_level, search_for
+from smc_harness.verdict.search import Search
 
 
 @dataclass
@@ -91,10 +91,16 @@ class Track:
         hook = relay(self.dense.task, self.pruner)
         try:
             for level in self.levels:
-                self.plans[level] = list(keys.plan_of(hook, self.pruner, level, context))
-                self.keys[level] = keys.cell(self._chain(level)[-1], self.dense.task, self.dense.options)
+                if level not in self.keys:
+                    self.plans[level] = list(keys.plan_of(hook, self.pruner, level, context))
+                    self.keys[level] = keys.cell(self._chain(level)[-1], self.dense.task, self.dense.options)
         except Exception as error:
             self.fault = f"plan failed: {one_line(error)}"
+
+    def add(self, level: float) -> None:
+        """One more level, which the search came to want."""
+        self.cells[level] = replace(next(iter(self.cells.values())), level=level)
+        self.prepare()
 
 
 @dataclass
@@ -104,10 +110,14 @@ class Pool:
     tracks: list[Track]
     verdicts: dict[float, Verdict] = field(default_factory=dict)
 
-    def next_level(self, search: str) -> float | None:
-        """The level to judge next."""
-        levels = sorted({level for track in self.tracks for level in track.cells})
-        return next_level(search_for(search, self.tracks[0].pruner.phase), levels, self.verdicts)
+    def next_level(self, search: Search) -> float | None:
+        """The level to judge next; it may be one that no track has yet."""
+        pruner = self.tracks[0].pruner
+        return search.of(pruner.phase, pruner.levels).next(self.levels, self.verdicts)
+
+    @property
+    def levels(self) -> list[float]:
+        return sorted({level for track in self.tracks for level in track.cells})
 
     def lacks(self, track: Track, level: float) -> bool:
         """Whether the track still has to be measured at the level."""

@@ -49,12 +49,13 @@ def to_object(session: Session, results: Sequence[CellResult]) -> dict[str, Any]
     """The object that `--json` writes: schema, session, tasks, cells, first_fail, and more where there is more."""
     from smc_harness.verdict.controls import compare
     from smc_harness.verdict.first_fail import first_fails, over_seeds
+    from smc_harness.verdict.search import saved
 
     found = first_fails(results)
     over, compared = over_seeds(found), compare(found)
     return {
         "schema": SCHEMA,
-        "session": _session(session),
+        "session": _session(session) | {"cells_saved": saved(session.search, results)},
         "tasks": _tasks(session),
         "cells": [result.to_json() for result in results],
         "first_fail": [item.to_json() for item in found],

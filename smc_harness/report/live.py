@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from smc_harness.cells import show_level, visible
-from smc_harness.verdict.search import next_level, search_for
 
 if TYPE_CHECKING:
     from smc_harness.cells import Cell, CellResult, Verdict
@@ -27,11 +26,6 @@ class LiveView:
         self.session = session
         self.began = time.monotonic()
         self.levels: dict[str, float] = {}
-        self.wanted: dict[str, list[float]] = {}
-        for cell in session.collection.cells:
-            self.wanted.setdefault(f"{cell.task}::{cell.pruner} seed{cell.seed}", []).append(cell.level)
-        for levels in self.wanted.values():
-            levels.sort()
         self.settled: dict[str, dict[float, Verdict]] = {}
         self.over: set[str] = set()
 
@@ -43,8 +37,7 @@ class LiveView:
         name = f"{cell.task}::{cell.pruner} seed{cell.seed}"
         settled = self.settled.setdefault(name, {})
         settled[cell.level] = result.verdict
-        search = search_for(self.session.config.options.search, cell.phase)
-        if next_level(search, self.wanted[name], settled) is None:
+        if self.session.over(cell, settled):
             self.over.add(name)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -13,6 +13,7 @@ from smc_harness.errors import UsageError
 from smc_harness.report.json_file import SCHEMA
 from smc_harness.report.strict import NUMBER, NUMBER_OR_NONE, TEXT_OR_NONE, WHOLE_OR_NONE, member, members, of_kind
 from smc_harness.store.results import existing
+from smc_harness.verdict.search import Search
 
 _LATER = {"realised_model": 0.0, "densities": {}, "logged": {}, "outcomes": None}
 """What a cell may lack, and what it then is."""
@@ -40,6 +41,11 @@ class SavedRun:
     @property
     def interrupted(self) -> bool:
         return bool(self.session.get("interrupted"))
+
+    @property
+    def search(self) -> Search:
+        """How its levels were chosen."""
+        return Search(self.option("search") or "grid", self.option("resolution"))
 
     def option(self, name: str) -> Any:
         """An option of the run; None where it had none of that name."""

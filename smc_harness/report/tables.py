@@ -16,6 +16,7 @@ from smc_harness.cells import CellResult, Measurement, Verdict, counted, show_le
 from smc_harness.report.terminal import STYLES
 from smc_harness.verdict.controls import compare
 from smc_harness.verdict.first_fail import FirstFail, OverSeeds, first_fails, over_seeds
+from smc_harness.verdict.search import Search, saved
 
 _NO_LIMIT = 100_000
 _AGAINST_OWN = {0: ("=", "fails at the same level as"), -1: ("<", "fails at a lower level than")}
@@ -34,12 +35,16 @@ class DenseModel(Protocol):
 
 
 class Run(Protocol):
-    """What the tables need beside results: a session has it, and so has a saved run. denses: by (task, seed)."""
+    """What the tables need beside results: a session has it, and so has a saved run. denses: by (task, seed). search:
+    how levels were chosen.
+    """
 
     @property
     def denses(self) -> Mapping[tuple[str, int], DenseModel]: ...
     @property
     def interrupted(self) -> bool: ...
+    @property
+    def search(self) -> Search: ...
 
 
 def closing(
@@ -261,6 +266,8 @@ def summary(console: Console, run: Run, results: Sequence[CellResult], seconds: 
     cached = sum(result.cached for result in results)
     line.append("" if seconds is None else f" in {seconds:.1f} s")
     line.append(f" ({cached} from the store)" if cached else "")
+    spared = saved(run.search, results)
+    line.append(f"; the search saved {spared} of {counted(len(results), 'cell')}" if spared else "", "dim")
     if run.interrupted:
         line.append(" - interrupted; the same command goes on from here", "bold yellow")
     console.print(line)

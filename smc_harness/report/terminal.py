@@ -63,7 +63,6 @@ class Terminal:
 
     def __init__(self, config: Config) -> None:
         self.console = new_console(getattr(config.options, "json", None))
-        self.levels: dict[tuple[str, str, int], list[float]] = {}
         self.loud = config.options.verbose - config.options.quiet
         self.started = time.monotonic()
         self.session: Session | None = None
@@ -80,8 +79,6 @@ class Terminal:
         catalogue = collection.catalogue
         if self.loud >= 0:
             self._header(session)
-        for cell in collection.cells:
-            self.levels.setdefault((cell.task, cell.pruner, cell.seed), []).append(cell.level)
         for problem in catalogue.problems:
             self.line(f"PROBLEM {problem.source}: {problem.reason}", "bold magenta")
         if self.loud >= 0:
@@ -157,18 +154,9 @@ class Terminal:
         name = visible(f"{cell.task}::{cell.pruner} seed{cell.seed}")
         pending = self._pending.setdefault(name, [])
         pending.append(result)
-        if self._complete(result, pending):
-            self._trajectory_line(name, self._pending.pop(name))
-
-    def _complete(self, result: CellResult, pending: Sequence[CellResult]) -> bool:
-        from smc_harness.verdict.search import next_level, search_for
-
         assert self.session is not None
-        cell = result.cell
-        levels = sorted(self.levels[cell.task, cell.pruner, cell.seed])
-        settled = {other.cell.level: other.verdict for other in pending}
-        search = search_for(self.session.config.options.search, cell.phase)
-        return next_level(search, levels, settled) is None
+        if self.session.over(cell, {other.cell.level: other.verdict for other in pending}):
+            self._trajectory_line(name, self._pending.pop(name))
 
     def _trajectory_line(self, name: str, results: Sequence[CellResult]) -> None:
         from rich.text import Text

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from smc_harness.cells import Verdict
+from smc_harness.cells import CellResult, Verdict
 
 SEARCHES = ("until-fail", "grid", "bisect")
+_SAME = 1e-9
 GAP = 4
 """A run of more than a quarter of the levels that a bisection did not look into gets a guard in its middle."""
 
 
-def search_for(wanted: str, phase: str) -> str:
-    """How a pruner of a phase is searched: one that gets to a level by way of the lower ones does not jump."""
-    return "until-fail" if wanted == "bisect" and phase == "iterative" else wanted
+@dataclass(frozen=True)
+class Search:
+    """How the levels of a trajectory are chosen.
+
+    name: one of `SEARCHES`. resolution: levels between those asked for are measured, too, until the first-fail is known
+    as closely as this; None: they are not.
+    """
+
+    name: str = "until-fail"
+    resolution: float | None = None
+
+    def of(self, phase: str, levels: Sequence[float] = ()) -> Search:
+        """How a pruner is searched. phase: one that gets to a level by way of the lower ones does not jump. levels:
+        those at which alone it exists, if it has some.
+        """
+        name = "until-fail" if self.name == "bisect" and phase == "iterative" else self.name
+        return Search(name, None if levels else self.resolution)
+
+    def next(self, levels: Sequence[float], verdicts: Mapping[float, Verdict]) -> float | None:
+        """The next level to measure, or None if no further one is needed; see `next_level`.
+
+        It is none of `levels` where it refines what they left open; it is among them in the call that follows.
+        """
+        level = next_level(self.name, levels, verdicts)
+        return level if level is not None or self.resolution is None else _between(self.resolution, verdicts)
 
 
 def next_level(search: str, levels: Sequence[float], verdicts: Mapping[float, Verdict]) -> float | None:
@@ -33,6 +57,41 @@ def next_level(search: str, levels: Sequence[float], verdicts: Mapping[float, Ve
             return level
         if search == "until-fail" and verdict is Verdict.FAIL:
             return None
+    return None
+
+
+def saved(search: Search, results: Iterable[CellResult]) -> int:
+    """Cells that were not run since the search did without them, and not since the run ended early."""
+    trajectories: dict[tuple[str, str, int], dict[float, CellResult]] = {}
+    for result in results:
+        cell = result.cell
+        trajectories.setdefault((cell.task, cell.pruner, cell.seed), {})[cell.level] = result
+    spared = 0
+    for found in trajectories.values():
+        verdicts = {level: r.verdict for level, r in found.items() if r.verdict is not Verdict.NOT_RUN}
+        phase = next(iter(found.values())).cell.phase
+        if next_level(search.of(phase).name, sorted(found), verdicts) is None:
+            spared += len(found) - len(verdicts)
+    return spared
+
+
+def _between(resolution: float, verdicts: Mapping[float, Verdict]) -> float | None:
+    """A multiple of the resolution halfway between the last pass, or nothing pruned, and the first fail.
+
+    Where levels in between have neither verdict, what is next to the one and to the other is looked into.
+    """
+    measured = sorted(level for level, verdict in verdicts.items() if verdict is not Verdict.NOT_RUN)
+    fail = next((level for level in measured if verdicts[level] is Verdict.FAIL), None)
+    if not fail:
+        return None
+    below = [level for level in measured if level < fail]
+    passed = max((level for level in below if verdicts[level] is Verdict.PASS), default=0.0)
+    above = next(level for level in measured if level > passed)
+    for low, high in ((passed, above), (max([*below, passed]), fail)):
+        multiples = range(round(low / resolution), round(high / resolution) + 1)
+        inside = [level for k in multiples if low + _SAME < (level := round(k * resolution, 10)) < high - _SAME]
+        if inside:
+            return inside[len(inside) // 2]
     return None
 
 

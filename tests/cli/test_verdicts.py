@@ -175,3 +175,39 @@ def test_bisection_finds_the_interval_of_the_grid_with_fewer_cells(command: Comm
     assert found["grid"][0]["monotone"]
     assert len(measured["bisect"]) <= 6 < len(measured["grid"]) == 10
     assert measured["bisect"].items() <= measured["grid"].items()  # in another order, the same numbers
+
+
+@pytest.mark.parametrize("search", ["until-fail", "grid", "bisect"])
+def test_a_resolution_looks_between_the_levels_of_the_grid(command: Command, workshop: Workshop, search: str) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    words = ("--collect", "plugins", "--tolerance", "0.05", "--search", search, "-n", "0", "--json", "out.json")
+    ran = command(*words, "--resolution", "0.02")
+    assert ran.code == 0, ran.err
+    report = json.loads(Path("out.json").read_text())
+    (found,) = report["first_fail"]
+    assert 0 < found["first_fail"] - found["last_pass"] <= 0.02 + 1e-9
+    levels = [cell["level"] for cell in report["cells"]]
+    assert levels == sorted(levels) and len(levels) > 10
+    assert f"({found['last_pass']:g}, {found['first_fail']:g}]" in ran.out
+    again = command(*words, "--resolution", "0.02")
+    assert "from the store" in again.out
+    assert all(cell["cached"] for cell in json.loads(Path("out.json").read_text())["cells"] if cell["value"])
+
+
+def test_a_search_says_how_many_cells_it_saved(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    ran = command("--collect", "plugins", "--tolerance", "0.05", "--search", "bisect", "-n", "0", "--json", "out.json")
+    found = json.loads(Path("out.json").read_text())
+    spared = [cell for cell in found["cells"] if cell["verdict"] == "not-run"]
+    assert found["session"]["cells_saved"] == len(spared) >= 4
+    assert f"the search saved {len(spared)} of 10 cells" in ran.out
+    assert f"the search saved {len(spared)} of 10 cells" in command("report", "out.json").out
+
+
+def test_a_run_that_stopped_early_saved_nothing(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    ran = command("--collect", "plugins", "--levels", "0.95,0.96", "--search", "grid", "-x", "-n", "0")
+    assert "1 failed, 1 not run" in ran.out and "saved" not in ran.out

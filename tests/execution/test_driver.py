@@ -19,7 +19,7 @@ from smc_harness.lifecycle import keys
 from smc_harness.store.results import Results
 from smc_harness.verdict.evidence import Evidence
 from smc_harness.verdict.rule import Tolerance
-from smc_harness.verdict.search import next_level
+from smc_harness.verdict.search import Search, next_level
 from tests.toys import plugin, pruner_of, toy_task
 
 LEVELS = (0.2, 0.5, 0.8)
@@ -91,6 +91,7 @@ def drive(tmp_path: Path):
         *,
         slots: int = 1,
         search: str = "until-fail",
+        resolution: float | None = None,
         max_fail: int | None = None,
         task=None,
     ) -> tuple[Recorder, dict[str, CellResult]]:
@@ -108,7 +109,7 @@ def drive(tmp_path: Path):
         found: dict[str, CellResult] = {}
         observer = Observer(lambda cell: None, lambda result, key: found.setdefault(result.cell.id, result))
         results = Results(tmp_path)
-        rules = Rules(lambda task: Tolerance(), search, True, max_fail)
+        rules = Rules(lambda task: Tolerance(), Search(search, resolution), True, max_fail)
         Driver(tracks, lambda jobs: recorder, results, rules, observer, (), str(tmp_path)).run()
         results.close()
         return recorder, found
@@ -147,6 +148,40 @@ def test_a_grid_run_takes_up_what_an_until_fail_run_left(drive) -> None:
     recorder, found = drive(lambda job: play(job, falling), task=task, search="grid")
     assert recorder.jobs == [("one", {0.2: Verdict.PASS, 0.5: Verdict.FAIL})]
     assert verdicts(found) == {0.2: "pass", 0.5: "fail", 0.8: "fail"}
+
+
+def test_a_resolution_adds_levels_to_the_track_one_by_one(drive) -> None:
+    curve = {round(k / 20, 10): 0.9 if k <= 12 else 0.1 for k in range(1, 20)}  # fails from 0.65 on
+    recorder, found = drive(lambda job: play(job, curve), resolution=0.05)
+    assert [max(known, default=None) for name, known in recorder.jobs if name == "one"] == [None, 0.8, 0.8]
+    assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.6: "pass", 0.65: "fail", 0.8: "fail"}
+
+
+def test_a_level_that_was_added_before_is_not_run_again(drive) -> None:
+    task = toy_task()
+    drive(lambda job: play(job, GOOD | {0.6: 0.1, 0.7: 0.1}), task=task, resolution=0.1)
+    recorder, found = drive(lambda job: play(job, GOOD), task=task, resolution=0.1)
+    assert recorder.jobs == []
+    assert all(result.cached for result in found.values())
+
+
+def test_an_added_level_without_a_plan_is_an_error_of_its_own(drive) -> None:
+    class Odd:
+        phase = "after"
+
+        @hookimpl
+        def plan(self, level):
+            if level not in LEVELS:
+                raise ValueError("no plan for this")
+            return [Train(), Prune(level)]
+
+        @hookimpl
+        def compute_scores(self, model, context):
+            return {}
+
+    _, found = drive(lambda job: play(job, GOOD), {"one": plugin("pruner", "one", Odd())}, resolution=0.2)
+    assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.6: "error", 0.8: "fail"}
+    assert found["toy::one[0.6,seed0]"].error == "plan failed: ValueError: no plan for this"
 
 
 def test_a_worker_that_dies_costs_one_cell(drive) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Verdict
 from smc_harness.report import tables
 from smc_harness.verdict.first_fail import first_fails
+from smc_harness.verdict.search import Search
 from tests.toys import plugin
 
 LETTERS = {".": Verdict.PASS, "F": Verdict.FAIL, "E": Verdict.ERROR, "s": Verdict.SKIPPED, "-": Verdict.NOT_RUN}
@@ -37,7 +38,9 @@ def dense(task: str, value: float | None, unit: str = "fraction", seed: int = 0)
 
 
 def session(*denses: Any) -> Any:
-    return SimpleNamespace(denses={(one.task.name, one.seed): one for one in denses}, interrupted=False)
+    return SimpleNamespace(
+        denses={(one.task.name, one.seed): one for one in denses}, interrupted=False, search=Search()
+    )
 
 
 def printed(show: Any, width: int = 200) -> str:
@@ -184,7 +187,7 @@ def test_debug_shows_what_the_plugin_printed() -> None:
 
 
 def summary(found: list[CellResult], interrupted: bool = False) -> str:
-    one = SimpleNamespace(interrupted=interrupted)
+    one = SimpleNamespace(interrupted=interrupted, search=Search())
     return printed(lambda console: tables.summary(console, one, found, 41.23)).rstrip("\n")  # type: ignore[arg-type]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from smc_harness.execution.devices import Device
 from smc_harness.execution.jobs import Progress
 from smc_harness.report.live import LiveView
 from smc_harness.report.terminal import Terminal
+from smc_harness.session import Session
 from tests.toys import PRUNER, plugin
 from tests.workshop import Ran, Workshop
 
@@ -33,6 +35,7 @@ def config(**options: Any) -> Any:
         "seed": 0,
         "precision": "float32",
         "search": "until-fail",
+        "resolution": None,
     }
     return SimpleNamespace(options=SimpleNamespace(**settled | {"debug": False} | options), stash={})
 
@@ -58,14 +61,10 @@ def told(
     catalogue = Catalogue(problems=[Problem("mine.py", "odd")], notices=["noticed"]) if broken else Catalogue()
     settled = config(**options)
     dense = SimpleNamespace(task=plugin("task", task, SimpleNamespace()), unit="", measurement=None)
-    session: Any = SimpleNamespace(
-        config=settled,
-        collection=Collection(catalogue, {}, {}, cells),
-        store="store",
-        device=device,
-        denses={(task, 0): dense},
-        interrupted=False,
-    )
+    pruners = {f"p{i}": plugin("pruner", f"p{i}", SimpleNamespace()) for i in range(len(letters))}
+    denses: Any = {(task, 0): dense}
+    collection = Collection(catalogue, {}, pruners, cells)
+    session = Session(settled, collection, Path("store"), device=device, denses=denses)
     terminal = Terminal(settled)
     terminal.session_started(session)
     results = [
@@ -148,11 +147,9 @@ def test_markup_and_emoji_in_names_are_text(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_live_part_counts_what_is_settled_and_shows_what_runs() -> None:
     cells = [Cell("t", pruner, level, 0) for pruner in ("p\n", "q") for level in (0.2, 0.36)]
-    session: Any = SimpleNamespace(
-        config=config(),
-        collection=Collection(Catalogue(), {}, {}, cells),
-        running={"t::q seed0": Progress("train", 3, 9)},
-    )
+    pruners = {name: plugin("pruner", name, SimpleNamespace()) for name in ("p\n", "q")}
+    collection = Collection(Catalogue(), {}, pruners, cells)
+    session = Session(config(), collection, Path("store"), running={"t::q seed0": Progress("train", 3, 9)})
     live = LiveView(session)
     live.started(cells[2])
     live.finished(result(cells[0], "F"))

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smc_harness.cells import Verdict
-from smc_harness.verdict.search import SEARCHES, next_level, search_for
+from smc_harness.verdict.search import SEARCHES, Search, next_level
 
 LEVELS = st.lists(st.floats(0, 0.99), unique=True, max_size=12).map(sorted)
 SETTLED = st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.SKIPPED, Verdict.INCONCLUSIVE])
@@ -107,6 +110,54 @@ def test_no_long_run_of_levels_is_left_without_a_look() -> None:
 
 
 def test_a_pruner_that_walks_up_does_not_jump() -> None:
-    assert search_for("bisect", "iterative") == "until-fail"
-    assert [search_for(search, "after") for search in SEARCHES] == list(SEARCHES)
-    assert search_for("grid", "iterative") == "grid"
+    assert Search("bisect").of("iterative") == Search("until-fail")
+    assert [Search(search).of("after") for search in SEARCHES] == [Search(search) for search in SEARCHES]
+    assert Search("grid").of("iterative") == Search("grid")
+
+
+def refined(search: Search, answer: Callable[[float], Verdict]) -> dict[float, Verdict]:
+    """What a run measures of the grid and between."""
+    verdicts: dict[float, Verdict] = {}
+    while (level := search.next(sorted({*TEN, *verdicts}), verdicts)) is not None:
+        assert level not in verdicts and 0 < level < 1
+        verdicts[level] = answer(level)
+    return verdicts
+
+
+def below(threshold: float) -> Callable[[float], Verdict]:
+    return lambda level: Verdict.PASS if level <= threshold else Verdict.FAIL
+
+
+@given(st.sampled_from(SEARCHES), st.floats(0.0, 0.89), st.sampled_from([0.01, 0.05, 0.003]))
+def test_a_resolution_pins_the_first_fail_down(search: str, threshold: float, resolution: float) -> None:
+    found = refined(Search(search, resolution), below(threshold))
+    failed = min(level for level, verdict in found.items() if verdict is Verdict.FAIL)
+    passed = max((level for level, verdict in found.items() if verdict is Verdict.PASS), default=0.0)
+    assert passed <= threshold < failed
+    assert failed - passed <= resolution + 1e-9
+    added = [level for level in found if level not in TEN]
+    assert all(abs(level / resolution - round(level / resolution)) < 1e-6 for level in added)
+    assert len(added) <= math.ceil(math.log2(0.2 / resolution)) + 1
+
+
+def test_nothing_is_refined_where_nothing_failed() -> None:
+    assert set(refined(Search("grid", 0.01), below(1.0))) == set(TEN)
+
+
+def test_a_model_that_fails_unpruned_is_not_looked_into() -> None:
+    assert Search("grid", 0.01).next([0.0], {0.0: Verdict.FAIL}) is None
+
+
+def test_a_pruner_with_levels_of_its_own_is_not_refined() -> None:
+    assert Search("grid", 0.01).of("after", (0.5,)) == Search("grid")
+
+
+def test_what_cannot_be_told_is_narrowed_from_both_sides() -> None:
+    def answer(level: float) -> Verdict:
+        return Verdict.PASS if level < 0.41 else Verdict.FAIL if level > 0.555 else Verdict.INCONCLUSIVE
+
+    found = refined(Search("until-fail", 0.01), answer)
+    told = {verdict: [level for level in found if found[level] is verdict] for verdict in Verdict}
+    assert (max(told[Verdict.PASS]), min(told[Verdict.FAIL])) == (0.4, 0.56)
+    assert (min(told[Verdict.INCONCLUSIVE]), max(told[Verdict.INCONCLUSIVE])) == (0.41, 0.55)
+    assert len(found) <= 14
