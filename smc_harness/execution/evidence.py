@@ -21,15 +21,16 @@ def gather(rule: Rule, task: Plugin, artifacts: Artifacts, own: Measurement, den
     plain = Evidence(own.value, dense.value, own.n, better)
     if not rule.needs_outcomes:
         return plain
-    answers = [_answers(artifacts, measurement) for measurement in (own, dense)]
+    answers = [answers_of(artifacts, measurement.outcomes) for measurement in (own, dense)]
     if answers[0] is None or answers[1] is None:
         return plain
-    chance = compare(answers[0], answers[1], _aggregate(task) if implements(task, "aggregate") else None)
+    chance = compare(answers[0], answers[1], aggregate_of(task))
     return Evidence(own.value, dense.value, own.n, better, chance)
 
 
-def _answers(artifacts: Artifacts, measurement: Measurement) -> Answers | None:
-    found = artifacts.read(measurement.outcomes) if measurement.outcomes else None
+def answers_of(artifacts: Artifacts, key: str | None) -> Answers | None:
+    """The outcomes that are kept under a key; None where there are none."""
+    found = artifacts.read(key) if key else None
     if found is None:
         return None
     tensors, note = found
@@ -38,8 +39,10 @@ def _answers(artifacts: Artifacts, measurement: Measurement) -> Answers | None:
     return Answers(values.reshape(len(values), -1), ids, note.get("groups") or ids)
 
 
-def _aggregate(task: Plugin) -> Aggregate:
-    """The task's own metric."""
+def aggregate_of(task: Plugin) -> Aggregate | None:
+    """The task's own metric; None where it is the mean."""
+    if not implements(task, "aggregate"):
+        return None
     hook = relay(task, None)
     context = TaskContext(
         name=task.name, params=task.params, seed=0, session_seed=0, training=task.training, conversation=None

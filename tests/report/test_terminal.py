@@ -65,6 +65,7 @@ def told(
         device=device,
         denses={(task, 0): dense},
         interrupted=False,
+        comparison=None,
     )
     terminal = Terminal(settled)
     terminal.session_started(session)

@@ -9,6 +9,7 @@ from typing import Any
 Kind = type | tuple[type, ...]
 NUMBER = (int, float)
 NUMBER_OR_NONE = (*NUMBER, type(None))
+INTEGER_OR_NONE = (int, type(None))
 TEXT_OR_NONE = (str, type(None))
 _SHOWN = 40
 
