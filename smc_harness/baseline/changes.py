@@ -19,7 +19,7 @@ class Change(StrEnum):
     UNKNOWN = "unknown"
     """Nothing is known of chance, or nothing was measured in both."""
     WITHIN = "within"
-    """They differ, and not by more than tolerance and chance."""
+    """They differ by no more than the tolerance, or by what chance may do."""
     UNCHANGED = "unchanged"
     """They are equal to the bit."""
 
@@ -29,7 +29,8 @@ class LevelChange:
     """One level, all seeds together. was, now: the scores, in the task's unit. n: examples of the run.
 
     worse: (low, high) between which the run is worse than the baseline, negative where it is better; each end is wrong
-    in one case of twenty at most. paired: whether that is from the same examples.
+    in one case of twenty at most. None where the scores are within the tolerance, or where nothing is known of chance.
+    paired: whether it is from the same examples.
     """
 
     level: float

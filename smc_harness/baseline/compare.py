@@ -22,6 +22,7 @@ from smc_harness.baseline.drift import drift, has_same_examples, is_comparable
 from smc_harness.baseline.entries import Entries, Entry, Point
 from smc_harness.cells import Judgement, Verdict
 from smc_harness.verdict.first_fail import FirstFail
+from smc_harness.verdict.rule import Tolerance
 
 if TYPE_CHECKING:
     from smc_harness.verdict.evidence import Evidence
@@ -71,6 +72,7 @@ def _level(
     level: float, pairs: Pairs, old: Entry, new: Entry, asked: tuple[float, float], witness: Witness
 ) -> LevelChange:
     """asked: tolerance and alpha."""
+    higher_is_better = new.subject.higher_is_better
     now, was = (_mean([pair[side] for pair in pairs]) for side in (0, 1))
     plain = LevelChange(
         level, tuple(own.seed for own, _ in pairs), Change.UNKNOWN, was, now, sum(own.n for own, _ in pairs)
@@ -79,18 +81,21 @@ def _level(
         return plain
     if all(own.value == base.value for own, base in pairs):
         return replace(plain, change=Change.UNCHANGED)
-    found, paired = witness.evidence(
-        new.task, pairs, new.subject.higher_is_better, same_examples=has_same_examples(old, new)
-    )
-    loss = _decide(found, *asked)
-    if loss.low is None or loss.high is None:
+    beyond = Tolerance(asked[0])
+    is_loss = beyond.judge(now, was, higher_is_better) is Verdict.FAIL
+    if not is_loss and beyond.judge(was, now, higher_is_better) is not Verdict.FAIL:
+        return replace(plain, change=Change.WITHIN)  # whatever chance could do: no test would say otherwise
+    found, paired = witness.evidence(new.task, pairs, higher_is_better, same_examples=has_same_examples(old, new))
+    judged = _decide(found if is_loss else _turned(found), *asked)
+    if judged.low is None or judged.high is None:
         return plain
-    change = Change.WITHIN
-    if loss.verdict is Verdict.FAIL:
-        change = Change.REGRESSION
-    elif _decide(_turned(found), *asked).verdict is Verdict.FAIL:
-        change = Change.IMPROVEMENT
-    return replace(plain, change=change, worse=(loss.low, loss.high), paired=paired)
+    change = Change.REGRESSION if is_loss else Change.IMPROVEMENT
+    return replace(
+        plain,
+        change=change if judged.verdict is Verdict.FAIL else Change.WITHIN,
+        worse=(judged.low, judged.high) if is_loss else (-judged.high, -judged.low),
+        paired=paired,
+    )
 
 
 def _mean(points: Sequence[Point]) -> float:
@@ -100,7 +105,7 @@ def _mean(points: Sequence[Point]) -> float:
 
 
 def _decide(found: Evidence, tolerance: float, alpha: float) -> Judgement:
-    """Fails where the run is worse by more than the tolerance, beyond chance."""
+    """Fails where the one is worse than the other by more than the tolerance, beyond chance."""
     from smc_harness.verdict.noninferiority import NonInferiority
 
     return NonInferiority(tolerance, alpha).decide(found)

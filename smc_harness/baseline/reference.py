@@ -8,7 +8,7 @@ from pathlib import Path
 from smc_harness.baseline import file
 from smc_harness.baseline.changes import Comparison
 from smc_harness.baseline.compare import compare
-from smc_harness.baseline.entries import Entries, Entry, Point
+from smc_harness.baseline.entries import Entries, Point
 from smc_harness.baseline.evidence import Outcomes
 from smc_harness.documents.writing import is_place_for_a_file, write_whole
 from smc_harness.errors import UsageError
@@ -45,12 +45,22 @@ class Reference:
         return compare(str(self.path), self.entries, measured, tolerance, outcomes)
 
     def update(self, measured: Entries, outcomes: Outcomes) -> bool:
-        """Put what a run measured in place of the entries of the same task and pruner; all others stay.
+        """Put what a run measured in place of the entries of the same task and pruner; all others stay, those that
+        another run wrote meanwhile, too.
 
-        Returns whether that changed the file. Raises UsageError.
+        Standard errors are added, for runs that will not have these outcomes. Returns whether the file changed.
+        Raises UsageError.
         """
-        merged = {**(self.entries or {}), **{pair: self._precise(entry, outcomes) for pair, entry in measured.items()}}
-        text = file.text_of(merged)
+        held = self.of(str(self.path), update=True)
+        kept = (held.entries if held is not None else None) or {}
+        known = {p.outcomes: p.precision for entry in kept.values() for p in entry.points if p.outcomes}
+
+        def precise(point: Point, task: str) -> Point:
+            precision = known.get(point.outcomes or "") or outcomes.precision(task, point)
+            return replace(point, precision=precision)
+
+        new = {pair: replace(e, points=[precise(p, e.task) for p in e.points]) for pair, e in measured.items()}
+        text = file.text_of({**kept, **new})
         try:
             if self.path.exists() and self.path.read_text(encoding="utf-8") == text:
                 return False
@@ -58,14 +68,3 @@ class Reference:
         except OSError as error:
             raise UsageError(f"--baseline {self.path}: {error.strerror or error}") from error
         return True
-
-    def _precise(self, entry: Entry, outcomes: Outcomes) -> Entry:
-        """With the standard errors, for runs that will not have these outcomes; those that are known are kept."""
-        old = (self.entries or {}).get((entry.task, entry.pruner))
-        known = {(point.outcomes, point.value): point.precision for point in (old.points if old else ())}
-
-        def precise(point: Point) -> Point:
-            precision = known.get((point.outcomes, point.value)) or outcomes.precision(entry.task, point)
-            return replace(point, precision=precision)
-
-        return replace(entry, points=[precise(point) for point in entry.points])

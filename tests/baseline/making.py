@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from smc_harness.baseline.entries import Entries, Entry, Point, Precision, Subject
@@ -21,6 +22,7 @@ def point(
 
 
 def entry(points: Iterable[Point], **other: Any) -> Entry:
+    pruner = other.get("pruner", "p")
     usual = {
         "task": "t",
         "pruner": "p",
@@ -29,7 +31,7 @@ def entry(points: Iterable[Point], **other: Any) -> Entry:
         "versions": {"torch": "2.12.0"},
         "options": OPTIONS,
         "subject": SUBJECT,
-        "first_fails": [ALL_PASS],
+        "first_fails": [replace(ALL_PASS, pruner=pruner)],
         "points": list(points),
     }
     return Entry(**usual | other)
