@@ -16,14 +16,15 @@ Beside hooks, a plugin declares attributes. All: `name`; `description` (one line
 the harness cannot see changes); `params` (a frozen dataclass, set by --set); `needs` (names of the parameters without
 which it cannot run); `default` (False: runs only when named).
 A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `tolerance` (the
-largest drop that passes where --tolerance does not say, as it takes it: 0.01, or "0.5abs"), `published`, `training` (tasks with one training id share one trained model), `head` (globs over the parameter names of its output
-layers) and `prediction` (what it calls what it predicts: `class`), the last two for the diagnosis; `folds`, where its
-data are so many folds and seed k sees fold k mod `folds`: verdicts are then taken on the outcomes of all folds together
-(`chance`, `floor` and `folds` may be functions of the parameters); `model` and `dataset`, in words, and `hub`
-("id@commit" of datasets that come from the hub without --data-dir), for `smc-harness list tasks`; `published_curves`,
-where a paper has some: a CSV file, relative to the plugin's own, with columns `task`, `pruner`, `level`, `value` (in
-the task's unit; `dense` at level 0) and, if need be, `uncertain`, `figure`, `reading` and `note`, which is read by
-nothing but `smc-harness report --published`; `published_params`, those it was published with, where not the defaults.
+largest drop that passes where --tolerance does not say, as it takes it: 0.01, or "0.5abs"), `published`, `training`
+(tasks with one training id share one trained model), `head` (globs over the parameter names of its output layers) and
+`prediction` (what it calls what it predicts: `class`), the last two for the diagnosis; `folds`, where its data are so
+many folds and seed k sees fold k mod `folds`: verdicts are then taken on the outcomes of all folds together (`chance`,
+`floor` and `folds` may be functions of the parameters); `model` and `dataset`, in words, and `hub` ("id@commit" of
+datasets that come from the hub without --data-dir), for `smc-harness list tasks`; `published_curves`, where a paper has
+some: a CSV file, relative to the plugin's own, with columns `task`, `pruner`, `level`, `value` (in the task's unit;
+`dense` at level 0) and, if need be, `uncertain`, `figure`, `reading` and `note`, which is read by nothing but
+`smc-harness report --published`; `published_params`, those it was published with, where not the defaults.
 A pruner: `phase` (before, during, after or iterative); `levels` (the only ones it exists at); `files` (paths of what it
 reads beside the task's data, relative to the working directory: a missing one is a usage error, and the content of each
 is part of the content keys, in place of parameters of type `Path`), both of which may be functions of the parameters,

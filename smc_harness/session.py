@@ -11,6 +11,10 @@ from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path
 
+from smc_harness.baseline.changes import Comparison
+from smc_harness.baseline.entries import Entries, entries
+from smc_harness.baseline.evidence import Outcomes
+from smc_harness.baseline.reference import Reference
 from smc_harness.cells import Cell, CellResult, Verdict
 from smc_harness.collection.collect import Collection, collect
 from smc_harness.collection.data_files import with_files
@@ -21,6 +25,7 @@ from smc_harness.conversation.relay import wraps
 from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import ExitCode, UsageError, nearest, one_line
+from smc_harness.execution.about import about, versions
 from smc_harness.execution.devices import Device, choose
 from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import PluginRef, Progress
@@ -28,6 +33,7 @@ from smc_harness.execution.protocol import Executor
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store import folder
+from smc_harness.store.artifacts import Artifacts
 from smc_harness.store.results import Results
 from smc_harness.verdict.margin import margin_of, split
 from smc_harness.verdict.rule import Rule, rule_of
@@ -40,7 +46,8 @@ class Session:
 
     results: by cell id, in the order in which they were settled. denses: by (task, seed). running: what is under way,
     by "task::pruner seedK". interrupted: whether Ctrl-C ended it. faults: what session plugins raised. device: what is
-    computed on. keep_report: puts the JSON of the run into the store, under its number.
+    computed on. keep_report: puts the JSON of the run into the store, under its number. comparison: with --baseline,
+    what got worse or better; there when the session has finished.
     """
 
     config: Config
@@ -54,6 +61,7 @@ class Session:
     faults: list[str] = field(default_factory=list)
     device: Device = field(default_factory=Device)
     keep_report: Callable[[str], None] = lambda report: None
+    comparison: Comparison | None = None
 
     def in_order(self) -> list[CellResult]:
         """One result for every collected cell, in collection order; `not-run` for those that were not needed.
@@ -109,6 +117,7 @@ def _trajectory(cell: Cell) -> tuple[str, str, int]:
 def run(config: Config, command: list[str]) -> ExitCode:
     """Collect, plan, run, report."""
     store = Path(config.options.store)
+    reference = Reference.of(config.options.baseline, config.options.update_baseline)
     session = Session(config, collect(config), store)
     stop = cannot_start(session)
     tracks = plan(session) if stop is None else []
@@ -125,12 +134,16 @@ def run(config: Config, command: list[str]) -> ExitCode:
         session.keep_report = partial(results.keep_report, session.number)
         _drive(session, tracks, results)
         settled = session.in_order()
+        if reference is not None:
+            session.comparison = reference.compare(measured(session), outcomes(session))
         code = exit_code(session, settled)
         for fault in dict.fromkeys(session.faults):
             print(f"smc-harness: a session plugin failed: {fault}", file=sys.stderr)
         results.end_session(session.number, code)
         config.hook.session_finished(session=session, results=settled)
         config.hook.report(results=settled, config=config)
+        if reference is not None and config.options.update_baseline:
+            _update(reference, session)
         return code
     finally:
         results.close()
@@ -224,6 +237,28 @@ def _drive(session: Session, tracks: list[Track], results: Results) -> None:
         session.interrupted = True
 
 
+def measured(session: Session) -> Entries:
+    """What the session measured, as baselines hold it."""
+    options = vars(session.config.options) | {"device": session.device.kind}
+    tasks = {task.name: about(task, denses, session.rule_of(task).margin) for task, denses in tasks_of(session)}
+    return entries(versions(), options, tasks, session.in_order())
+
+
+def outcomes(session: Session) -> Outcomes:
+    """What its store keeps of the examples."""
+    return Outcomes(Artifacts(session.store / "artifacts"), session.collection.tasks.get)
+
+
+def _update(reference: Reference, session: Session) -> None:
+    """Say what becomes of the baseline, unless nothing does. Raises UsageError."""
+    found = measured(session)
+    if session.interrupted or not found:
+        why = "the run was interrupted" if session.interrupted else "nothing was measured"
+        print(f"smc-harness: {reference.path} is left as it was: {why}", file=sys.stderr)
+    elif reference.update(found, outcomes(session)):
+        print(f"smc-harness: {reference.path} is written", file=sys.stderr)
+
+
 def _executor(wanted: str, jobs: int, logs: Path, device: Device) -> Executor:
     from smc_harness.execution.processes import ProcessExecutor
     from smc_harness.execution.serial import SerialExecutor
@@ -257,6 +292,9 @@ def exit_code(session: Session, results: list[CellResult]) -> ExitCode:
     if Verdict.ERROR in verdicts:
         return ExitCode.CELL_ERROR
     if strict and verdicts & {Verdict.FAIL, Verdict.INCONCLUSIVE}:
+        return ExitCode.REGRESSION
+    # who writes the baseline anew has accepted what it shows
+    if session.comparison is not None and session.comparison.regressed and not session.config.options.update_baseline:
         return ExitCode.REGRESSION
     if verdicts <= {Verdict.SKIPPED, Verdict.NOT_RUN}:
         return ExitCode.NOTHING

@@ -17,6 +17,7 @@ ROOMS = [
     "cli",
     "report",
     "session",
+    "baseline",
     "execution",
     "collection",
     "lifecycle",
@@ -29,6 +30,7 @@ ROOMS = [
     "verdict",
     "cells",
     "declarations",
+    "documents",
     "hookspecs",
     "errors",
 ]

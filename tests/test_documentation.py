@@ -46,9 +46,10 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
     (workshop.folder / "plugins").symlink_to(ROOT / "plugins")
     (workshop.folder / "SPARSE").mkdir()
     save_file({"weight": numpy.eye(2)}, workshop.folder / "SPARSE" / "model.safetensors")
-    (workshop.folder / "results.json").symlink_to(ROOT / "docs/results/mawps-gts.json")
+    for name in ("results.json", "earlier.json"):
+        (workshop.folder / name).symlink_to(ROOT / "docs/results/mawps-gts.json")
     words = shlex.split(line)[1:]
-    ran = command(*words, *([] if words[0] in ("list", "report") else ["--collect-only"]))
+    ran = command(*words, *([] if words[0] in ("list", "report", "compare") else ["--collect-only"]))
     assert ran.code == 0, ran.err
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from smc_harness.errors import ExitCode, HarnessError, one_line
 
-COMMANDS = ("run", "list", "report")
+COMMANDS = ("run", "list", "report", "compare")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +50,10 @@ def _run(command: str, rest: Sequence[str]) -> int:
         from smc_harness.cli import report
 
         return report.main(rest)
+    if command == "compare":
+        from smc_harness.cli import compare
+
+        return compare.main(rest)
     from smc_harness.cli import run
 
     return run.main(rest)

@@ -19,9 +19,10 @@ examples:
   smc-harness --pruners 'magnitude-*' --seeds 3 -v    installed pruners by name, three seeds, a line per cell
   smc-harness 'commonsense-mini::snip[0.488,seed0]'   one cell, by its id
   smc-harness --collect-only --json -                 what would run, as JSON
+  smc-harness --baseline baseline.json                what got worse or better since --update-baseline wrote it
 
-exit codes: 0 done, 1 with --strict a failed cell, 2 interrupted, 3 internal error, 4 usage, 5 nothing to run,
-6 a cell ended in error, 7 a plugin failed to load under --strict-plugins
+exit codes: 0 done, 1 worse than the baseline or with --strict a failed cell, 2 interrupted, 3 internal error, 4 usage,
+5 nothing to run, 6 a cell ended in error, 7 a plugin failed to load under --strict-plugins
 """
 
 
@@ -107,6 +108,10 @@ def _judge(group: argparse._ArgumentGroup) -> None:
         "tasks; the last one that fits holds")  # fmt: skip
     add("--no-dense-check", action="store_true", help="run cells whose dense model is no better than chance, too")
     add("--strict", action="store_true", help="exit with 1 if a cell fails")
+    add("--baseline", metavar="FILE", help="compare with this baseline, and exit with 1 if a pruner got worse by more "
+        "than the tolerance, beyond chance")  # fmt: skip
+    add("--update-baseline", action="store_true", help="then put what this run measured into FILE, in place of what it "
+        "has of the same tasks and pruners; a regression is accepted by that")  # fmt: skip
 
 
 def _output(group: argparse._ArgumentGroup) -> None:

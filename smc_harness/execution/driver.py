@@ -334,7 +334,7 @@ class Driver:
                 parts.append(gather(dense.task, self.artifacts, measurement, dense.measurement, dense.seed))
             else:
                 parts.append(scores(dense.task, measurement, dense.measurement))
-        return rule.decide(parts[0] if len(parts) == 1 else together(parts))
+        return rule.decide(together(parts))
 
     def _settle(
         self,

@@ -24,11 +24,10 @@ def scores(task: Plugin, own: Measurement, dense: Measurement) -> Evidence:
 def gather(task: Plugin, artifacts: Artifacts, own: Measurement, dense: Measurement, seed: int = 0) -> Evidence:
     """The same with their outcomes, as far as the store has them. seed: of both."""
     plain = scores(task, own, dense)
-    answers = [_answers(artifacts, measurement) for measurement in (own, dense)]
+    answers = [answers_of(artifacts, measurement.outcomes) for measurement in (own, dense)]
     if answers[0] is None or answers[1] is None:
         return plain
-    metric = None if is_mean(task) else _aggregate(task)
-    compared = compare(answers[0], answers[1], metric, seed % task.folds)
+    compared = compare(answers[0], answers[1], aggregate_of(task), seed % task.folds)
     return replace(plain, compared=() if compared is None else (compared,))
 
 
@@ -37,8 +36,9 @@ def is_mean(task: Plugin) -> bool:
     return not implements(task, "aggregate")
 
 
-def _answers(artifacts: Artifacts, measurement: Measurement) -> Answers | None:
-    found = artifacts.read(measurement.outcomes) if measurement.outcomes else None
+def answers_of(artifacts: Artifacts, key: str | None) -> Answers | None:
+    """The outcomes that are kept under a key; None where there are none."""
+    found = artifacts.read(key) if key else None
     if found is None:
         return None
     tensors, note = found
@@ -47,8 +47,10 @@ def _answers(artifacts: Artifacts, measurement: Measurement) -> Answers | None:
     return Answers(values.reshape(len(values), -1), ids, note.get("groups") or ids)
 
 
-def _aggregate(task: Plugin) -> Aggregate:
-    """The task's own metric."""
+def aggregate_of(task: Plugin) -> Aggregate | None:
+    """The task's own metric; None where it is the mean."""
+    if not implements(task, "aggregate"):
+        return None
     hook = relay(task, None)
     context = TaskContext(
         name=task.name, params=task.params, seed=0, session_seed=0, training=task.training, conversation=None

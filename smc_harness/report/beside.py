@@ -8,7 +8,7 @@ from typing import Any
 
 from smc_harness.cells import CellResult, Verdict
 from smc_harness.discovery.loading import Plugin
-from smc_harness.report.json_file import plain
+from smc_harness.documents.writing import plain
 from smc_harness.report.published import Curves, Point, notes, published
 from smc_harness.report.saved import SavedRun
 from smc_harness.report.tables import by_phase

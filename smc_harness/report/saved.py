@@ -9,9 +9,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Pooled, Verdict
+from smc_harness.documents.strict import (
+    INTEGER_OR_NONE,
+    NUMBER,
+    NUMBER_OR_NONE,
+    TEXT_OR_NONE,
+    Kind,
+    member,
+    members,
+    of_kind,
+)
 from smc_harness.errors import UsageError
 from smc_harness.report.json_file import SCHEMA
-from smc_harness.report.strict import NUMBER, NUMBER_OR_NONE, TEXT_OR_NONE, WHOLE_OR_NONE, member, members, of_kind
 from smc_harness.store.results import existing
 from smc_harness.verdict.search import Search
 
@@ -102,6 +111,7 @@ def _run(found: Any) -> SavedRun:
         raise ValueError("it lists cells, as --collect-only does, without results")
     session, tasks = member(found, "session", dict), member(found, "tasks", dict)
     member(session, "options", dict, "session")
+    _check(session, tasks)
     pools = _pools(members(found, "first_fail", dict))
     results = [_result(cell, pools, place) for place, cell in members(found, "cells", dict)]
     if len({result.cell.id for result in results}) < len(results):
@@ -109,6 +119,24 @@ def _run(found: Any) -> SavedRun:
     if unknown := {result.cell.task for result in results} - set(tasks):
         raise ValueError(f"tasks.{min(unknown)} is missing")
     return SavedRun(session, tasks, results, _denses(tasks, results))
+
+
+def _check(session: Mapping[str, Any], tasks: Mapping[str, Any]) -> None:
+    """Raise ValueError for what a comparison with another run could not work on, where it is there at all."""
+    for name in {"versions", "machine"} & session.keys():
+        for key, value in member(session, name, dict, "session").items():
+            of_kind(value, (str, *INTEGER_OR_NONE), f"session.{name}.{key}")
+    kinds: dict[str, Kind] = {
+        "metric": TEXT_OR_NONE,
+        "higher_is_better": bool,
+        "params": dict,
+        "data": (dict, type(None)),
+    }
+    for task, about in tasks.items():
+        for name in kinds.keys() & of_kind(about, dict, f"tasks.{task}").keys():
+            member(about, name, kinds[name], f"tasks.{task}")
+        for seed, text in (about.get("data") or {}).items():
+            of_kind(text, str, f"tasks.{task}.data.{_seed(seed, f'tasks.{task}.data')}")
 
 
 def _pools(found: Sequence[tuple[str, Any]]) -> dict[tuple[str, str, int], tuple[int, ...]]:
@@ -187,7 +215,7 @@ def _judgement(found: Mapping[str, Any], place: str) -> Judgement | None:
         return [member(found[name], end, NUMBER, f"{place}.{name}") for end in ends]
 
     examples, seeds = (
-        of_kind(found.get(name), WHOLE_OR_NONE, f"{place}.{name}") for name in ("needed", "needed_seeds")
+        of_kind(found.get(name), INTEGER_OR_NONE, f"{place}.{name}") for name in ("needed", "needed_seeds")
     )
     low, high, within, beyond = *pair("drop", ("low", "high")), *pair("p", ("within", "beyond"))
     return Judgement(Verdict(found["verdict"]), low, high, examples, seeds, within, beyond)
@@ -200,13 +228,19 @@ def _denses(tasks: Mapping[str, Any], results: Sequence[CellResult]) -> dict[tup
     for task, about in tasks.items():
         place = f"tasks.{task}"
         unit = member(about, "unit", TEXT_OR_NONE, place) or ""
-        n = member(about, "n", WHOLE_OR_NONE, place)
+        n = member(about, "n", INTEGER_OR_NONE, place)
         for seed, score in member(about, "dense_by_seed", dict, place).items():
-            if not seed.isdecimal():
-                raise ValueError(f"{place}.dense_by_seed has {seed!r}, which is no seed")
+            number = _seed(seed, f"{place}.dense_by_seed")
             of_kind(score, NUMBER_OR_NONE, f"{place}.dense_by_seed.{seed}")
-            cell = cells.get((task, int(seed)))
+            cell = cells.get((task, number))
             logged = {name: value for name, value in (cell.logged if cell else {}).items() if name == "selected_on"}
             measured = None if score is None else Measurement(score, cell.n if cell else n or 1, 0.0, logged=logged)
-            denses[task, int(seed)] = SavedDense(unit, measured)
+            denses[task, number] = SavedDense(unit, measured)
     return denses
+
+
+def _seed(text: str, place: str) -> int:
+    """A seed that is the name of a member."""
+    if not text.isdecimal():
+        raise ValueError(f"{place} has {text!r}, which is no seed")
+    return int(text)

@@ -184,3 +184,7 @@ class Terminal:
             self._trajectory_line(name, pending)
         seconds, debug = time.monotonic() - self.started, session.config.options.debug
         tables.closing(self.console, session, results, seconds, self.loud, debug)
+        if session.comparison is not None:
+            from smc_harness.report import compared
+
+            compared.show(self.console, session.comparison, session.config.options.update_baseline, self.loud)

@@ -51,7 +51,7 @@ class Evidence:
     """value, dense: the metric of the sparse model and of its dense one, or their means over seeds. n: examples scored.
 
     compared: of each seed; empty where the two were not measured on the same examples, or their outcomes are not there.
-    scores: of each seed, value, dense and n.
+    scores: of each seed, value, dense and n. apart: their variances, where the two were measured apart from each other.
     """
 
     value: float
@@ -60,6 +60,7 @@ class Evidence:
     higher_is_better: bool = True
     compared: tuple[Compared, ...] = ()
     scores: tuple[tuple[float, float, int], ...] = ()
+    apart: Spread | None = None
 
     @property
     def sign(self) -> float:
@@ -87,7 +88,7 @@ class Evidence:
     def spread(self) -> Spread | None:
         """None where there is nothing to estimate it from."""
         if sum({item.fold: len(item.groups) for item in self.compared}.values()) < 2:
-            return None
+            return self.apart
         if self.compared[0].samples is not None:
             return self._resampled()
         numbers: dict[tuple[int, str], int] = {}
@@ -164,6 +165,8 @@ def _resample(
 
 def together(parts: Sequence[Evidence]) -> Evidence:
     """Of several seeds: means over all their examples."""
+    if len(parts) == 1:
+        return parts[0]
     n = sum(part.n for part in parts)
     value, dense = (sum(getattr(part, name) * part.n for part in parts) / n for name in ("value", "dense"))
     compared = tuple(item for part in parts for item in part.compared) if all(part.compared for part in parts) else ()

@@ -66,8 +66,8 @@ def needed(found: Evidence, margin: Margin, finding: Finding, alpha: float = ALP
     if abs(finding.distance) < 1e-9:
         return None, None
     spread = found.spread()
-    if len(found.compared) == 1 or spread is None:  # a standard error falls as the root of the examples
-        return math.ceil(found.examples * (wanted / finding.distance) ** 2), None
+    if len(found.compared) < 2 or spread is None:  # a standard error falls as the root of the examples
+        return math.ceil((found.examples or found.n) * (wanted / finding.distance) ** 2), None
     share = margin.share(found.dense, found.sign)
     error = abs(found.drop - margin.of(found.dense)) / wanted
     return spread.examples_for(found.examples, share, error), spread.seeds_for(len(found.compared), share, error)
@@ -75,8 +75,6 @@ def needed(found: Evidence, margin: Margin, finding: Finding, alpha: float = ALP
 
 def _statistics(found: Evidence) -> tuple[Paired | None, Spread | None]:
     """Counts where every example is right or wrong, else variances."""
-    if not found.compared:
-        return None, None
     table = found.table
     if table is not None and len(found.compared) == 1:
         return table, None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from smc_harness.cells import CellResult
-from smc_harness.report.json_file import SCHEMA, plain
+from smc_harness.documents.writing import plain
+from smc_harness.report.json_file import SCHEMA
 from smc_harness.verdict.first_fail import first_fails
 
 Object = dict[str, Any]

@@ -9,8 +9,8 @@ from typing import Any
 Kind = type | tuple[type, ...]
 NUMBER = (int, float)
 NUMBER_OR_NONE = (*NUMBER, type(None))
+INTEGER_OR_NONE = (int, type(None))
 TEXT_OR_NONE = (str, type(None))
-WHOLE_OR_NONE = (int, type(None))
 _SHOWN = 40
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from smc_harness.report.strict import NUMBER, member, members
+from smc_harness.documents.strict import NUMBER, member, members
 
 
 def test_a_member_of_its_kind_is_given_back() -> None:

@@ -1,0 +1,1 @@
+"""What a run measured, kept beside the code, and whether a later run is worse or better."""

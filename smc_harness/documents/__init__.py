@@ -1,0 +1,1 @@
+"""JSON that people keep: read strictly, written whole."""
