@@ -24,6 +24,8 @@ SIZES = (282, 500, 1000, 2000, 5000)
 DROPS = (0.0, 0.005, 0.015, 0.02, 0.03, 0.05)
 CURVE = tuple(numpy.round(numpy.arange(-0.01, 0.0401, 0.0025), 4).tolist())
 FIGURE = Path(__file__).parent / "explanation" / "power.svg"
+PAGE = Path(__file__).parent / "explanation" / "verdicts.md"
+_MARKS = ("<!-- decisions: written by python -m docs.generate -->\n", "<!-- end -->\n")
 _RARE = 1e-9
 
 Counts = NDArray[numpy.int64]
@@ -87,11 +89,23 @@ def table() -> list[str]:
     head = ("questions", "true drop", "tolerance: wrong", "noninferiority: wrong", "noninferiority: inconclusive")
     rows = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for n in SIZES:
-        for drop in DROPS:
-            plain, paired = chances("tolerance", n, drop), chances("noninferiority", n, drop)
-            shown = (f"{100 * share:.1f} %" for share in (plain.wrong(drop), paired.wrong(drop), paired.undecided))
-            rows.append(f"| {n} | {100 * drop:g} points | " + " | ".join(shown) + " |")
+        rows += [row(n, drop) for drop in DROPS]
     return rows
+
+
+def row(n: int, drop: float) -> str:
+    """A line of the table."""
+    plain, paired = chances("tolerance", n, drop), chances("noninferiority", n, drop)
+    shown = (f"{100 * share:.1f} %" for share in (plain.wrong(drop), paired.wrong(drop), paired.undecided))
+    return f"| {n} | {100 * drop:g} points | " + " | ".join(shown) + " |"
+
+
+def write() -> None:
+    """Put the table into its page."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(_MARKS[0])
+    _, after = rest.split(_MARKS[1])
+    text = "\n".join(table())
+    PAGE.write_text(f"{before}{_MARKS[0]}{text}\n{_MARKS[1]}{after}", encoding="utf-8")
 
 
 def draw() -> None:

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from docs import study
+from docs import decisions, study
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
 
@@ -116,7 +116,9 @@ def _prose(text: str) -> str:
 
 
 if __name__ == "__main__":
+    decisions.write()
     PRUNERS.write_text(pruners(), encoding="utf-8")
     TASKS.write_text(tasks(), encoding="utf-8")
     study.PAGE.write_text(study.page(), encoding="utf-8")
     study.draw()
+    decisions.draw()

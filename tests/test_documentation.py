@@ -11,8 +11,9 @@ import numpy
 import pytest
 from safetensors.numpy import save_file
 
-from docs import study
+from docs import decisions, study
 from docs.generate import PRUNERS, TASKS, pruners, tasks
+from smc_harness.verdict.paired import Paired, p_at_least, p_at_most
 from tests.workshop import ROOT, Ran, Workshop
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -63,6 +64,42 @@ def test_the_page_on_tasks_is_what_the_plugins_say() -> None:
 
 def test_the_page_on_the_arithmetic_study_is_what_its_files_say() -> None:
     assert study.PAGE.read_text(encoding="utf-8") == study.page(), "python -m docs.generate writes it anew"
+
+
+def examples() -> list[tuple[str, str]]:
+    """Python with what it prints, from the explanations."""
+    found = []
+    for page in sorted((ROOT / "docs/explanation").glob("*.md")):
+        found += list(zip(blocks(page, "python"), blocks(page, "text"), strict=True))
+    return found
+
+
+@pytest.mark.parametrize(("source", "printed"), examples())
+def test_an_example_prints_what_is_said(source: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(source, {})
+    assert capsys.readouterr().out == printed
+
+
+def test_the_decisions_of_the_rules_are_those_of_the_page() -> None:
+    page = decisions.PAGE.read_text(encoding="utf-8")
+    for n, drop in ((282, 0.0), (500, 0.02), (2000, 0.005)):
+        assert decisions.row(n, drop) in page, "python -m docs.generate writes it anew"
+
+
+def test_the_decisions_are_those_of_drawn_models() -> None:
+    """On 282 questions, give or take four standard errors of 1 000 draws."""
+    draws, n, drop = numpy.random.default_rng(0), 282, 0.02
+    share = decisions.differing(drop)
+    chances = [(share + drop) / 2, (share - drop) / 2, 1 - share]
+    counts = [Paired(n, *map(int, drawn[:2])) for drawn in draws.multinomial(n, chances, size=1000)]
+    passed = sum(p_at_least(table, decisions.TOLERANCE) <= decisions.ALPHA for table in counts) / 1000
+    failed = sum(p_at_most(table, decisions.TOLERANCE) <= decisions.ALPHA for table in counts) / 1000
+    found = decisions.chances("noninferiority", n, drop)
+    assert passed == pytest.approx(found.passed, abs=4 * (found.passed * (1 - found.passed) / 1000) ** 0.5 + 1e-3)
+    assert failed == pytest.approx(found.failed, abs=4 * (found.failed * (1 - found.failed) / 1000) ** 0.5 + 1e-3)
+    plain = decisions.chances("tolerance", n, drop)
+    dropped = sum(table.drop > decisions.TOLERANCE for table in counts) / 1000
+    assert dropped == pytest.approx(plain.failed, abs=4 * (plain.failed * (1 - plain.failed) / 1000) ** 0.5)
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,7 +150,7 @@ def test_an_interrupted_run_writes_nothing_and_says_so(measured: Command, monkey
     before = Path("b.json").read_text()
 
     def interrupted(self: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(sessions.Driver, "run", interrupted)
     ran = measured("--update-baseline")

@@ -122,7 +122,7 @@ def test_what_chance_may_have_moved_is_marked_and_explained() -> None:
     doubtful = judged((0.0, 1.0), (0.2, 0.8), (1.0, 0.0))
     assert "?" not in table(sure, dense("t", 0.5))
     assert "(0.36, 0.488] ?" in table(doubtful, dense("t", 0.5))
-    assert "? one end at least is no more than chance may do" in table(doubtful, dense("t", 0.5))
+    assert "? chance alone may have put an end of this interval where it is" in table(doubtful, dense("t", 0.5))
 
 
 def test_a_curve_that_is_not_monotone_is_explained() -> None:
