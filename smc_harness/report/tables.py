@@ -121,7 +121,8 @@ def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> Non
     if over:
         console.print("of several seeds: the median one; where the first of them fails, and the last", style="dim")
     if not over and any(is_doubtful(item) for item in found):
-        console.print("? chance alone may have put an end of this interval where it is; --json has a confidence set", style="dim")
+        doubt = "? chance alone may have put an end of this interval where it is; --json has a confidence set"
+        console.print(doubt, style="dim")
     against = {item.against_own_ratios for item in compare(found)}
     for outcome, (mark, words) in _AGAINST_OWN.items():
         if outcome in against:

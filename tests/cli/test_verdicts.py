@@ -211,3 +211,26 @@ def test_a_run_that_stopped_early_saved_nothing(command: Command, workshop: Work
     workshop.pruner("bare")
     ran = command("--collect", "plugins", "--levels", "0.95,0.96", "--search", "grid", "-x", "-n", "0")
     assert "1 failed, 1 not run" in ran.out and "saved" not in ran.out
+
+
+DIPPED = """
+
+@hookimpl
+def evaluate(model, split, context):
+    import torch
+    pruned = sum(int((p == 0).sum()) for p in model.parameters() if p.dim() == 2) / 128
+    n = len(context.data[split])
+    right = 0.6 if 0.3 < pruned < 0.6 or pruned > 0.85 else 0.9
+    return Outcomes((torch.arange(n) < round(right * n)).float())
+"""
+
+
+def test_a_curve_that_is_planted_to_be_not_monotone_is_flagged(command: Command, workshop: Workshop) -> None:
+    text = workshop.toy().read_text().replace("@hookimpl\ndef evaluate", "def unused")
+    (workshop.folder / "plugins" / "toy.py").write_text(text + DIPPED)
+    workshop.pruner("bare")
+    ran = command("--collect", "plugins", "--search", "bisect", "-n", "0", "--json", "out.json")
+    (found,) = json.loads(Path("out.json").read_text())["first_fail"]
+    assert (found["last_pass"], found["first_fail"], found["monotone"]) == (0.2, 0.36, False)
+    assert "(0.2, 0.36] ~" in ran.out
+    assert "~ a level above the first fail passed: the curve is not monotone" in ran.out
