@@ -114,8 +114,11 @@ class Driver:
                     free += 1
                     if isinstance(owner, Dense):
                         waiting[:] = [track for track in waiting if not self._advance(track)]
-                    elif not self._advance(owner) and (isinstance(event, Died) or self._goes_on(owner, job)):
-                        waiting.insert(0, owner)
+                    elif not self._advance(owner):
+                        if isinstance(event, Died) or self._goes_on(owner, job):
+                            waiting.insert(0, owner)
+                        else:
+                            self._settle_all(owner, Verdict.ERROR, "its worker ended without it")
                     free = self._hand_out(executor, free, trainings, waiting)
                 if self._stopped:
                     return

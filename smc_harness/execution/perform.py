@@ -40,9 +40,12 @@ def perform(job: Job, emit: Emit) -> Iterator[Event]:
 
 
 def _walk(job: Job, lazy: _Lazy) -> Iterator[Event]:
-    verdicts = dict(job.known)
+    verdicts: dict[float, Verdict] = {}
     while (level := next_level(job.search, job.levels, verdicts)) is not None:
-        verdicts[level] = Verdict.ERROR
+        # what is known counts when the search comes to it, as it does with the driver: they must ask alike
+        verdicts[level] = job.known.get(level, Verdict.ERROR)
+        if level in job.known:
+            continue
         for event in _attempt(job, level, lazy):
             if isinstance(event, Measured) and job.dense is not None:
                 trajectory = lazy.trajectory()

@@ -234,3 +234,19 @@ def test_a_curve_that_is_planted_to_be_not_monotone_is_flagged(command: Command,
     assert (found["last_pass"], found["first_fail"], found["monotone"]) == (0.2, 0.36, False)
     assert "(0.2, 0.36] ~" in ran.out
     assert "~ a level above the first fail passed: the curve is not monotone" in ran.out
+
+
+@pytest.mark.parametrize("before", ["until-fail", "grid"])
+def test_a_bisection_goes_its_way_whatever_the_store_has(command: Command, workshop: Workshop, before: str) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+
+    def run(search: str, store: str, *more: str) -> dict[str, Any]:
+        words = ("--collect", "plugins", "--tolerance", "0.05", "--search", search, "-n", "0", "--json", "out.json")
+        assert command(*words, "--store", store, *more).code == 0
+        cells = json.loads(Path("out.json").read_text())["cells"]
+        return {cell["id"]: (cell["verdict"], cell["value"]) for cell in cells}
+
+    alone = run("bisect", "empty")
+    run(before, "used", "--levels", "0.2,0.36,0.488,0.893")
+    assert run("bisect", "used") == alone

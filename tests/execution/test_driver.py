@@ -72,8 +72,11 @@ def play(job: Job, values: dict[float, float]) -> Iterator[Event]:
         yield measured(None, 0.9)
     else:
         assert job.dense is not None
-        verdicts = dict(job.known)
+        verdicts: dict[float, Verdict] = {}
         while (level := next_level(job.search, job.levels, verdicts)) is not None:
+            if level in job.known:
+                verdicts[level] = job.known[level]
+                continue
             yield Started(level)
             yield measured(level, values[level])
             verdicts[level] = job.rule.decide(Evidence(values[level], job.dense.value, 1000)).verdict
@@ -182,6 +185,18 @@ def test_an_added_level_without_a_plan_is_an_error_of_its_own(drive) -> None:
     _, found = drive(lambda job: play(job, GOOD), {"one": plugin("pruner", "one", Odd())}, resolution=0.2)
     assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.6: "error", 0.8: "fail"}
     assert found["toy::one[0.6,seed0]"].error == "plan failed: ValueError: no plan for this"
+
+
+def test_a_worker_that_leaves_a_level_out_is_named(drive) -> None:
+    def script(job: Job) -> Iterator[Event]:
+        if job.pruner is None:
+            yield from play(job, GOOD)
+        else:
+            yield Finished()
+
+    _, found = drive(script)
+    assert verdicts(found) == dict.fromkeys(LEVELS, "error")
+    assert found["toy::one[0.5,seed0]"].error == "its worker ended without it"
 
 
 def test_a_worker_that_dies_costs_one_cell(drive) -> None:
