@@ -83,7 +83,8 @@ class Measurement:
     value: the metric in the task's unit. n: examples scored. realised: masked-off / prunable over the scope.
     realised_model: masked-off / all parameters of the model. densities: {tensor: share of its weights that live}.
     seconds: computing time of the stages that this cell did not share, its evaluation included. steps: the optimiser
-    steps among them. outcomes: key of the per-example outcomes in the artifact store.
+    steps among them. peak_memory: bytes at most, of the process or of its GPU. outcomes: key of the per-example
+    outcomes in the artifact store.
     """
 
     value: float
@@ -96,6 +97,7 @@ class Measurement:
     diagnosis: list[str] = field(default_factory=list)
     logged: dict[str, Any] = field(default_factory=dict)
     outcomes: str | None = None
+    peak_memory: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -206,6 +208,8 @@ class CellResult:
             "realised_model": measured.realised_model if measured else None,
             "n": measured.n if measured else None,
             "seconds": measured.seconds if measured else None,
+            "steps": measured.steps if measured else None,
+            "peak_memory": measured.peak_memory if measured else None,
             "cached": self.cached,
             "error": self.error,
             "diagnosis": self.diagnosis,

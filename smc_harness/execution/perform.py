@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from smc_harness.cells import Verdict
 from smc_harness.conversation.device import repeatable
 from smc_harness.errors import one_line
+from smc_harness.execution import peak
 from smc_harness.execution.evidence import gather, scores
 from smc_harness.execution.jobs import Emit, Event, Failed, Finished, Job, Measured, Progress, Started
 from smc_harness.lifecycle.trajectory import InapplicableError, Trajectory
@@ -60,7 +62,10 @@ def _walk(job: Job, lazy: _Lazy) -> Iterator[Event]:
 def _attempt(job: Job, level: float | None, lazy: _Lazy) -> Iterator[Event]:
     yield Started(level)
     try:
-        measurement = lazy.trajectory().measure(level)
+        trajectory = lazy.trajectory()
+        peak.forget(job.options.device)
+        measurement = trajectory.measure(level)
+        measurement = replace(measurement, peak_memory=peak.held(job.options.device))
     except (Exception, SystemExit) as error:
         skipped = isinstance(error, InapplicableError)
         trace = "" if skipped else traceback.format_exc()

@@ -19,12 +19,13 @@ from smc_harness.documents.strict import (
     members,
     of_kind,
 )
+from smc_harness.documents.writing import plain
 from smc_harness.errors import UsageError
 from smc_harness.report.json_file import SCHEMA
 from smc_harness.store.results import existing
 from smc_harness.verdict.search import Search
 
-_LATER = {"realised_model": 0.0, "densities": {}, "logged": {}, "outcomes": None}
+_LATER = {"realised_model": 0.0, "densities": {}, "logged": {}, "outcomes": None, "steps": 0, "peak_memory": None}
 """What a cell may lack, and what it then is."""
 _LONGEST = 19
 """Digits of a number that SQLite may not hold."""
@@ -79,6 +80,11 @@ def find(run: str, store: Path) -> SavedRun:
     if run in sessions:
         raise UsageError(f"session {run} of {store} did not end, or without the json plugin: run {sessions[run]} again")
     raise UsageError(f"{run}: no such file, and no such session in {store}; one that `list runs` names would work")
+
+
+def of(report: dict[str, Any]) -> SavedRun:
+    """A run that just ended, from the object that `--json` writes of it: reports work on saved runs alone."""
+    return _run(plain(report))
 
 
 def read(path: Path) -> SavedRun:
@@ -190,12 +196,14 @@ def _measurement(found: Mapping[str, Any], place: str) -> Measurement | None:
         value,
         member(found, "n", int, place),
         member(found, "seconds", NUMBER, place),
+        member(found, "steps", int, place),
         realised=member(found, "realised", NUMBER, place),
         realised_model=member(found, "realised_model", NUMBER, place),
         densities=member(found, "densities", dict, place),
         diagnosis=[finding for _, finding in members(found, "diagnosis", str, place)],
         logged=member(found, "logged", dict, place),
         outcomes=member(found, "outcomes", TEXT_OR_NONE, place),
+        peak_memory=member(found, "peak_memory", INTEGER_OR_NONE, place),
     )
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Pooled, Verdict
 from smc_harness.errors import UsageError
-from smc_harness.report.saved import SavedRun, read
+from smc_harness.report.saved import SavedRun, of, read
 from smc_harness.verdict.first_fail import first_fails
 from tests.report.saving import Object, saved
-from tests.workshop import ROOT
+from tests.workshop import ROOT, Ran, Workshop
 
 MEASURED = Measurement(
     0.5, 100, 2.0, realised=0.25, densities={"w": 0.8}, diagnosis=["odd"], logged={"selected_on": "test"}, outcomes="k"
@@ -156,3 +156,13 @@ def test_a_place_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="codec can't decode"):
         read(tmp_path / "run.json")
+
+
+def test_a_run_that_just_ended_reads_like_its_file(command: Callable[..., Ran], workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("mine")
+    assert command("--collect", "plugins", "--levels", "0.2,0.95", "-n", "0", "--json", "out.json").code == 0
+    text = Path("out.json").read_text()
+    assert of(json.loads(text)) == read(Path("out.json"))
+    low = read(Path("out.json")).results[0].measurement
+    assert low is not None and low.steps == 20 and low.peak_memory is not None and low.peak_memory > 1 << 20
