@@ -27,6 +27,7 @@ CONTROLS = ("random", "own-ratios")
 """Kinds of controls; the control of NAME is called NAME~random or NAME~own-ratios."""
 
 
+_LONG = 10_000
 _MISSED = 0.01
 """A difference between asked and realised sparsity that rounding does not explain, from a hundred weights on."""
 
@@ -38,8 +39,9 @@ def show_level(level: float) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{number} {what}" + "s" * (number != 1)
+    """`1 cell`, `2 cells`, `12 000 cells`."""
+    shown = f"{number:,}".replace(",", " ") if number >= _LONG else str(number)
+    return f"{shown} {what}" + "s" * (number != 1)
 
 
 def visible(text: str) -> str:
@@ -53,7 +55,7 @@ class Cell:
 
     params_digest: short digest of the pruner's parameters. phase: of the pruner. scope: the preset asked for. pool: the
     seeds whose outcomes are judged together, by a verdict over seeds or where a task's seeds are folds of one data set;
-    else this seed alone.
+    else this seed alone. added: its level is one that the search came to want, and that nobody asked for.
     """
 
     task: str
@@ -64,6 +66,7 @@ class Cell:
     scope: str = ""
     params_digest: str = ""
     pool: tuple[int, ...] = ()
+    added: bool = False
 
     @property
     def trajectory(self) -> tuple[str, str, tuple[int, ...]]:
@@ -187,33 +190,37 @@ class CellResult:
     def to_json(self) -> dict[str, Any]:
         """The object of the `cells` list of `--json`."""
         cell, measured = self.cell, self.measurement
-        return {
-            "id": cell.id,
-            "task": cell.task,
-            "pruner": cell.pruner,
-            "phase": cell.phase,
-            "level": cell.level,
-            "seed": cell.seed,
-            "scope": cell.scope,
-            "params_digest": cell.params_digest,
-            "verdict": self.verdict.value,
-            "drop": self._drop(),
-            "p": self._p_values(),
-            "needed": self.judgement.needed if self.judgement else None,
-            "needed_seeds": self.judgement.needed_seeds if self.judgement else None,
-            "metric": self.metric,
-            "value": self.value,
-            "dense": self.dense,
-            "realised": measured.realised if measured else None,
-            "realised_model": measured.realised_model if measured else None,
-            "n": measured.n if measured else None,
-            "seconds": measured.seconds if measured else None,
-            "steps": measured.steps if measured else None,
-            "peak_memory": measured.peak_memory if measured else None,
-            "cached": self.cached,
-            "error": self.error,
-            "diagnosis": self.diagnosis,
-            "densities": measured.densities if measured else {},
-            "logged": measured.logged if measured else {},
-            "outcomes": measured.outcomes if measured else None,
-        } | ({"pooled": asdict(self.pooled)} if self.pooled else {})
+        return (
+            {
+                "id": cell.id,
+                "task": cell.task,
+                "pruner": cell.pruner,
+                "phase": cell.phase,
+                "level": cell.level,
+                "seed": cell.seed,
+                "scope": cell.scope,
+                "params_digest": cell.params_digest,
+                "verdict": self.verdict.value,
+                "drop": self._drop(),
+                "p": self._p_values(),
+                "needed": self.judgement.needed if self.judgement else None,
+                "needed_seeds": self.judgement.needed_seeds if self.judgement else None,
+                "metric": self.metric,
+                "value": self.value,
+                "dense": self.dense,
+                "realised": measured.realised if measured else None,
+                "realised_model": measured.realised_model if measured else None,
+                "n": measured.n if measured else None,
+                "seconds": measured.seconds if measured else None,
+                "steps": measured.steps if measured else None,
+                "peak_memory": measured.peak_memory if measured else None,
+                "cached": self.cached,
+                "error": self.error,
+                "diagnosis": self.diagnosis,
+                "densities": measured.densities if measured else {},
+                "logged": measured.logged if measured else {},
+                "outcomes": measured.outcomes if measured else None,
+            }
+            | ({"pooled": asdict(self.pooled)} if self.pooled else {})
+            | ({"added": True} if cell.added else {})
+        )

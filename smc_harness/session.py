@@ -74,11 +74,15 @@ class Session:
             if name not in known:
                 added.setdefault(_trajectory(result.cell), []).append(result)
         found: list[CellResult] = []
+        last = {_trajectory(cell): cell.id for cell in self.collection.cells}
         for cell in self.collection.cells:
-            mine = added.get(_trajectory(cell), [])
-            found += sorted((r for r in mine if r.cell.level < cell.level), key=lambda r: r.cell.level)
-            mine[:] = [r for r in mine if r.cell.level >= cell.level]
-            found.append(self.results.get(cell.id) or self._not_run(cell))
+            mine = sorted(added.get(_trajectory(cell), []), key=lambda result: result.cell.level)
+            below = [result for result in mine if result.cell.level < cell.level]
+            above = [result for result in mine if result.cell.level > cell.level]
+            found += [*below, self.results.get(cell.id) or self._not_run(cell)]
+            added[_trajectory(cell)] = above
+            if cell.id == last[_trajectory(cell)]:
+                found += above
         return found
 
     def over(self, cell: Cell, verdicts: Mapping[float, Verdict]) -> bool:

@@ -55,7 +55,7 @@ class Moved:
 @dataclass(frozen=True)
 class PairChange:
     """One (task, pruner). levels: those that both measured. moved: its first-fails that are others. tolerance: the
-    largest difference that is neither loss nor gain, as --tolerance takes it.
+    largest difference that is neither loss nor gain, as --tolerance takes it. unit: of the scores.
     """
 
     id: str
@@ -65,6 +65,7 @@ class PairChange:
     levels: Sequence[LevelChange]
     moved: Sequence[Moved]
     tolerance: str = str(USUAL)
+    unit: str = ""
 
     def at(self, change: Change) -> list[LevelChange]:
         """The levels at which there is such a change."""
@@ -77,6 +78,7 @@ class PairChange:
             "pruner": self.pruner,
             "change": self.change.value,
             "tolerance": self.tolerance,
+            "unit": self.unit,
             "levels": [asdict(level) for level in self.levels],
             "first_fail_moved": moved,
         }

@@ -6,9 +6,9 @@ beyond chance is not enough. Chance here is that of the examples; training again
 another processor) gives another model, and with many examples nearly any two models differ a little beyond doubt.
 The tolerance is what such a difference may be before anybody is called.
 
-A (task, pruner) is a regression if it is at any level. Each of L levels is tested at 5 % / L (Bonferroni), so that a
-method that got no worse than the tolerance is called a regression in one case of twenty at most, however many levels
-it has. Swapping run and baseline swaps regressions and improvements.
+A (task, pruner) is a regression if it is at any level. Each of the L levels of the baseline is tested at 5 % / L
+(Bonferroni), so that a method that got no worse than the tolerance is called a regression in one case of twenty at
+most, however many levels it has. Swapping run and baseline swaps regressions and improvements.
 """
 
 from __future__ import annotations
@@ -61,12 +61,15 @@ def _pair(old: Entry, new: Entry, witness: Witness) -> PairChange:
     for point in sorted(new.points, key=lambda point: (point.level, point.seed)):
         if (base := known.get((point.level, point.seed))) is not None:
             common.setdefault(point.level, []).append((point, base))
-    alpha = ALPHA / max(1, len(common))
+    # not those that both have: where a run stops follows from its scores
+    alpha = ALPHA / max(1, len({point.level for point in old.points}))
     margin = Margin.read(new.subject.tolerance)
     levels = [_level(level, pairs, old, new, (margin, alpha), witness) for level, pairs in common.items()]
     changes = {level.change for level in levels} or {Change.UNKNOWN}
     change = next(change for change in Change if change in changes)
-    return PairChange(new.id, new.task, new.pruner, change, levels, _moved(old, new), str(margin))
+    return PairChange(
+        new.id, new.task, new.pruner, change, levels, _moved(old, new), str(margin), new.subject.unit or ""
+    )
 
 
 def _level(

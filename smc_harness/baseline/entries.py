@@ -115,7 +115,7 @@ def entries(
 def settled(found: FirstFail) -> FirstFail:
     """A first-fail without what became of cells that were not measured."""
     highest = found.last_pass if found.first_fail is None else found.first_fail
-    return replace(found, highest=highest, unsettled=None, confidence=None)
+    return replace(found, highest=highest, unsettled=None, confidence=None, doubtful=False)
 
 
 def _subject(about: Mapping[str, Any]) -> Subject:

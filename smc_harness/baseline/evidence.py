@@ -88,13 +88,12 @@ def precision(found: Answers, aggregate: Aggregate | None) -> Precision | None:
 
     A model that is always right is not taken for one that cannot err: one right and one wrong answer are added.
     """
-    alone = compare(found, found, aggregate)
-    if alone is not None and alone.table is not None:
-        n = alone.table.n
+    itself, n, value = compare(found, found, aggregate), len(found.ids), float(found.values.mean())
+    evidence = Evidence(value, value, n, compared=() if itself is None else (itself,))
+    if evidence.alone and evidence.table is not None:
         right = (float(found.values.sum()) + 1) / (n + 2)
         return Precision(_short(math.sqrt(right * (1 - right) / n)), n)
-    value = float(found.values.mean())
-    spread = Evidence(value, value, len(found.ids), compared=() if alone is None else (alone,)).spread()
+    spread = evidence.spread()
     return None if spread is None else Precision(_short(spread.error(0.0)), spread.examples.clusters)
 
 

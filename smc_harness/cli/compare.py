@@ -24,7 +24,7 @@ examples:
   smc-harness compare 7 3                              session 7 of the store with session 3
   smc-harness compare new.json old.json --json -       two runs; everything, for programs
 
-exit codes: 0 nothing got worse beyond tolerance and chance, 1 something did, 4 usage, 5 nothing to compare
+exit codes: 0 nothing got worse beyond tolerance and chance, 1 something did, 4 usage, 5 nothing could be compared
 """
 
 
@@ -40,8 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     add = parser.add_argument
     add("run", metavar="RUN", help="a file that --json wrote, or the number of a session that `list runs` names")
     add("baseline", metavar="BASELINE", help="a file that --update-baseline wrote, or another RUN")
-    add("--store", default=".smc-harness", metavar="DIR", help="the store of the sessions, where the outcomes of their "
-        "examples are; without these, scores are compared by the errors that the baseline holds")  # fmt: skip
+    add("--store", metavar="DIR", help="the store of the sessions, where the outcomes of their examples are (default: "
+        "the run's, else .smc-harness); without these, scores are compared by the errors that the baseline "
+        "holds")  # fmt: skip
     add("--tolerance", type=tolerance, action="append", default=[], metavar="[TASKS=]X", help="largest difference that "
         "is neither loss nor gain, as in a run (default: the run's)")  # fmt: skip
     add("--collect", action="append", default=[], metavar="PATH", help="where a task of the run is that is not "
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     add("--json", metavar="FILE", help="write the comparison as JSON; -: to standard output")
     options = parser.parse_args(list(arguments))
 
+    from smc_harness.baseline.changes import Change
     from smc_harness.baseline.compare import compare
     from smc_harness.baseline.evidence import Outcomes
     from smc_harness.report.compared import show, summary
@@ -57,8 +59,9 @@ def main(arguments: Sequence[str]) -> int:
     from smc_harness.report.terminal import new_console
     from smc_harness.store.artifacts import Artifacts
 
-    store = Path(options.store)
-    run, old = find(options.run, store), _baseline(options.baseline, store)
+    sessions = Path(options.store or ".smc-harness")
+    run, old = find(options.run, sessions), _baseline(options.baseline, sessions)
+    store = Path(options.store or run.option("store") or ".smc-harness")
     outcomes = Outcomes(Artifacts(store / "artifacts"), _tasks([Path(path) for path in options.collect]))
     found = compare(options.baseline, old, _measured(run, options.tolerance), outcomes)
     if options.json is not None:
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json != "-":
         show(new_console(options.json), found)
         summary(new_console(options.json), found)
-    if not found.pairs:
+    if len(found.of(Change.UNKNOWN)) == len(found.pairs):
         return ExitCode.NOTHING
     return ExitCode.REGRESSION if found.regressed else ExitCode.DONE
 

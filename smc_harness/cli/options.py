@@ -107,7 +107,7 @@ def _judge(group: argparse._ArgumentGroup) -> None:
         "passes: a share of dense (default 0.01), or 0.5abs, an amount in the metric's unit; opus-*=0.5abs for some "
         "tasks; the last one that fits holds")  # fmt: skip
     add("--no-dense-check", action="store_true", help="run cells whose dense model is no better than chance, too")
-    add("--strict", action="store_true", help="exit with 1 if a cell fails")
+    add("--strict", action="store_true", help="exit with 1 if a cell fails, or is inconclusive")
     add("--baseline", metavar="FILE", help="compare with this baseline, and exit with 1 if a pruner got worse by more "
         "than the tolerance, beyond chance")  # fmt: skip
     add("--update-baseline", action="store_true", help="then put what this run measured into FILE, in place of what it "

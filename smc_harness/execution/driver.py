@@ -243,10 +243,9 @@ class Driver:
             skipped = isinstance(event, Failed) and event.skipped
             verdict = Verdict.SKIPPED if skipped else Verdict.ERROR
             self._settle(owner, event.level, verdict, error=event.error, output=output)
+            self._count(verdict)
         else:  # the worker died before it began on a level: none of them can be blamed, so none is tried again
-            for level in owner.levels:
-                if level not in owner.verdicts:
-                    self._settle(owner, level, Verdict.ERROR, error=event.error, output=output)
+            self._settle_all(owner, Verdict.ERROR, event.error, output)
 
     @staticmethod
     def _has_result(owner: Dense | Track, level: float | None) -> bool:
@@ -301,8 +300,9 @@ class Driver:
 
     def _settle_all(self, track: Track, verdict: Verdict, reason: str, output: str = "") -> None:
         for level in track.levels:
-            if level not in track.verdicts:
+            if level not in track.verdicts and not self._stopped:
                 self._settle(track, level, verdict, error=reason, output=output)
+                self._count(verdict)
 
     def _judge(self, pool: Pool, level: float) -> None:
         """Take the verdict on the outcomes of all tracks that have them; those that failed keep their own."""
@@ -325,6 +325,7 @@ class Driver:
                 judgement=judgement,
                 pooled=pooled,
             )
+        self._count(judgement.verdict)  # once, however many seeds it was taken on
 
     def _decide(self, found: Sequence[tuple[Track, Measurement]]) -> Judgement:
         """On the outcomes of all the tracks together."""
@@ -369,6 +370,9 @@ class Driver:
             pooled=pooled,
         )
         self.observer.finished(result, track.keys.get(level))
+
+    def _count(self, verdict: Verdict) -> None:
+        """Stop if there are as many failures as were asked for."""
         self._failures += verdict in (Verdict.FAIL, Verdict.ERROR)
         if self.rules.max_fail is not None and self._failures >= self.rules.max_fail:
             self._stopped = True

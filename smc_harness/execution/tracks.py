@@ -99,7 +99,7 @@ class Track:
 
     def add(self, level: float) -> None:
         """One more level, which the search came to want."""
-        self.cells[level] = replace(next(iter(self.cells.values())), level=level)
+        self.cells[level] = replace(next(iter(self.cells.values())), level=level, added=True)
         self.prepare()
 
 

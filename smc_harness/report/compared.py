@@ -9,7 +9,7 @@ from rich.text import Text
 
 from smc_harness.baseline.changes import Change, Comparison, LevelChange, Moved, PairChange
 from smc_harness.cells import counted, show_level, visible
-from smc_harness.report.tables import interval
+from smc_harness.report.tables import interval, score
 
 STYLES = {Change.REGRESSION: "bold red", Change.IMPROVEMENT: "green", Change.UNKNOWN: "yellow"}
 _NAMED = 3
@@ -58,19 +58,21 @@ def _pair(pair: PairChange) -> Text:
         return text.append(": no level was measured in both")
     first, others = levels[0], [show_level(level.level) for level in levels[1:]]
     more = f", and at {', '.join(others)}" if others else ""
-    text.append(f" at {show_level(first.level)}: {first.was:.4g} -> {first.now:.4g}")
+    was, now = (score(value, pair.unit) for value in (first.was, first.now))
+    text.append(f" at {show_level(first.level)}: {was} -> {now}")
     moved = f", {_moves(pair.moved)}" if pair.moved else ""
-    return text.append(f" ({_support(pair.change, first)}){more}{moved}")
+    return text.append(f" ({_support(pair, first)}){more}{moved}")
 
 
-def _support(change: Change, level: LevelChange) -> str:
+def _support(pair: PairChange, level: LevelChange) -> str:
     if level.worse is None:
-        return "what chance could do is not known: the outcomes are not in the store"
-    low, high = level.worse
+        return "what chance could do is not known: the outcomes are not in this --store"
+    low, high = level.worse if pair.change is Change.REGRESSION else (-level.worse[1], -level.worse[0])
+    reach = f"{100 * low:.2f} to {100 * high:.2f} points" if pair.unit == "fraction" else f"{low:.3g} to {high:.3g}"
     how = "paired" if level.paired else "by their intervals"
-    by = f"worse by {low:.3g} to {high:.3g}" if change is Change.REGRESSION else f"better by {-high:.3g} to {-low:.3g}"
-    seeds = f" in {counted(len(level.seeds), 'seed')}" if len(level.seeds) > 1 else ""
-    return f"{by} of {f'{level.n:,}'.replace(',', ' ')} examples{seeds}, {how}"
+    seeds = f", {counted(len(level.seeds), 'seed')}" if len(level.seeds) > 1 else ""
+    word = "worse" if pair.change is Change.REGRESSION else "better"
+    return f"{word} by {reach}; {counted(level.n, 'example')}{seeds}, {how}"
 
 
 def _moves(moved: Sequence[Moved]) -> str:

@@ -166,8 +166,8 @@ def _result(found: dict[str, Any], pools: Mapping[tuple[str, str, int], tuple[in
 
     task, pruner, seed = text("task"), text("pruner"), int(member(found, "seed", int, place))
     level = float(member(found, "level", NUMBER, place))
-    pool = pools.get((task, pruner, seed), ())
-    cell = Cell(task, pruner, level, seed, text("phase"), text("scope"), text("params_digest"), pool)
+    pool, added = pools.get((task, pruner, seed), ()), found.get("added") is True
+    cell = Cell(task, pruner, level, seed, text("phase"), text("scope"), text("params_digest"), pool, added)
     if text("id") != cell.id:
         raise ValueError(f"{place}.id is {found['id']!r}, and the cell is {cell.id!r}")
     if text("verdict") not in list(Verdict):

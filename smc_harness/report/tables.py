@@ -70,7 +70,7 @@ def interval(found: FirstFail, doubt: bool = True) -> str:
 
     A non-monotone curve is marked `~`. doubt: mark by `?` what chance alone may have moved.
     """
-    mark = " ?" * (doubt and is_doubtful(found))
+    mark = " ?" * (doubt and found.doubtful)
     if found.first_fail is not None:
         low = "-" if found.last_pass is None else show_level(found.last_pass)
         return f"({low}, {show_level(found.first_fail)}]{'' if found.monotone else ' ~'}{mark}"
@@ -78,12 +78,6 @@ def interval(found: FirstFail, doubt: bool = True) -> str:
         unsettled = f" ({found.unsettled.value} elsewhere)" if found.unsettled else ""
         return f"none up to {show_level(found.highest)}{mark}{unsettled}"
     return found.unsettled.value if found.unsettled else "not run"
-
-
-def is_doubtful(found: FirstFail) -> bool:
-    """Whether an end of the interval is another one than that which is sure."""
-    sure = found.confidence
-    return sure is not None and (sure.low, sure.high) != (found.last_pass, found.first_fail)
 
 
 def spread(found: OverSeeds) -> str:
@@ -120,7 +114,8 @@ def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> Non
     over = over_seeds(found)
     if over:
         console.print("of several seeds: the median one; where the first of them fails, and the last", style="dim")
-    if not over and any(is_doubtful(item) for item in found):
+    summed_up = {(item.task, item.pruner, seed) for item in over for seed in item.seeds}
+    if any(item.doubtful for item in found if (item.task, item.pruner, item.seed) not in summed_up):
         doubt = "? chance alone may have put an end of this interval where it is; --json has a confidence set"
         console.print(doubt, style="dim")
     against = {item.against_own_ratios for item in compare(found)}
@@ -268,7 +263,8 @@ def summary(console: Console, run: Run, results: Sequence[CellResult], seconds: 
     line.append("" if seconds is None else f" in {seconds:.1f} s")
     line.append(f" ({cached} from the store)" if cached else "")
     spared = saved(run.search, results)
-    line.append(f"; the search saved {spared} of {counted(len(results), 'cell')}" if spared else "", "dim")
+    asked = sum(not result.cell.added for result in results)
+    line.append(f"; the search saved {spared} of {counted(asked, 'cell')}" if spared else "", "dim")
     if run.interrupted:
         line.append(" - interrupted; the same command goes on from here", "bold yellow")
     console.print(line)

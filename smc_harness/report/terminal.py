@@ -36,10 +36,15 @@ def support(found: Judgement | None) -> str:
     """What supports a verdict, where it was more than the two scores."""
     if found is None or found.low is None:
         return ""
-    needed = [f"{found.needed:,} examples".replace(",", " ")] if found.needed else []
-    needed += [f"{found.needed_seeds} seeds"] if found.needed_seeds else []
+    needed = [counted(found.needed, "example")] if found.needed else []
+    needed += [counted(found.needed_seeds, "seed")] if found.needed_seeds else []
     wanted = f", about {' or '.join(needed)} would tell" if needed else ""
     return f"drop {found.low:.4f} to {found.high:.4f}{wanted}"
+
+
+def _support(result: CellResult) -> str:
+    text, seeds = support(result.judgement), len(result.pooled.seeds) if result.pooled else 1
+    return f" {text}" + (f" (over {counted(seeds, 'seed')})" if seeds > 1 else "") if text else ""
 
 
 def new_console(json: str | None) -> Console:
@@ -140,7 +145,7 @@ class Terminal:
         text = Text(result.cell.id + " ").append(verdict.upper(), STYLES[verdict])
         if result.value is not None and result.measurement is not None:
             text.append(f" {result.value:.4g} (dense {result.dense:.4g}) {result.measurement.seconds:.1f} s")
-            text.append(f" {support(result.judgement)}" if support(result.judgement) else "", "dim")
+            text.append(_support(result), "dim")
             text.append(" cached" if result.cached else "", "dim")
             found = result.diagnosis if verdict == "fail" else [result.missed] if result.missed else []
             text.append(f" {'; '.join(found)}" if found else "", "dim")

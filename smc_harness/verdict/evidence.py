@@ -33,8 +33,8 @@ class Compared:
     """Two models of one seed on the same examples.
 
     groups: names of the independent groups of examples. sums, sizes: of each group, the outcomes of the sparse and of
-    the dense model added up [2, groups], and the number of its examples. table: counts, where every example is right or
-    wrong by itself. samples: both scores of each resample [2, RESAMPLES], of a metric that is no mean. fold: which
+    the dense model added up [2, groups], and the number of its examples. table: counts, where examples are right or
+    wrong. samples: both scores of each resample [2, RESAMPLES], of a metric that is no mean. fold: which
     examples a seed sees; seeds of one fold see the same.
     """
 
@@ -85,9 +85,19 @@ class Evidence:
         """Different examples: those that several seeds see count once."""
         return sum({item.fold: int(item.sizes.sum()) for item in self.compared}.values())
 
+    @property
+    def clusters(self) -> int:
+        """Different groups of examples."""
+        return sum({item.fold: len(item.groups) for item in self.compared}.values())
+
+    @property
+    def alone(self) -> bool:
+        """Whether every answer is one of one seed to a question of its own."""
+        return len(self.compared) == 1 and self.clusters == self.examples
+
     def spread(self) -> Spread | None:
         """None where there is nothing to estimate it from."""
-        if sum({item.fold: len(item.groups) for item in self.compared}.values()) < 2:
+        if self.clusters < 2:
             return self.apart
         if self.compared[0].samples is not None:
             return self._resampled()
@@ -107,15 +117,16 @@ class Evidence:
             [item.samples for item in self.compared if item.samples is not None],
             [numpy.array([value, dense]) for value, dense, _ in scores],
             [n / total for _, _, n in scores],
-            sum({item.fold: len(item.groups) for item in self.compared}.values()),
+            self.clusters,
             alike=len({item.fold for item in self.compared}) < len(self.compared),
         )
 
 
 def compare(own: Answers, dense: Answers, aggregate: Aggregate | None = None, fold: int = 0) -> Compared | None:
-    """What two models made of the same examples; None if they did not see the same.
+    """What two models made of the same examples; None if they did not see the same, or if a score is not finite.
 
-    aggregate: the metric; None: the mean. The order in which examples were scored changes nothing.
+    aggregate: the metric; None: the mean. The order in which examples were scored changes nothing. A metric that is not
+    defined on every resample (a recall without positives) says nothing here.
     """
     if sorted(own.ids) != sorted(dense.ids) or len(set(own.ids)) != len(own.ids):
         return None
@@ -126,9 +137,11 @@ def compare(own: Answers, dense: Answers, aggregate: Aggregate | None = None, fo
     groups = tuple(map(str, names))
     if aggregate is not None:
         samples = _resample((first, other), number, len(names), aggregate, fold)
-        return Compared(groups, sums, sizes, samples=samples, fold=fold)
+        return Compared(groups, sums, sizes, samples=samples, fold=fold) if numpy.isfinite(samples).all() else None
+    if not numpy.isfinite(sums).all():
+        return None
     table = None
-    if len(groups) == len(number) and _right_or_wrong(first.values) and _right_or_wrong(other.values):
+    if _right_or_wrong(first.values) and _right_or_wrong(other.values):
         sparse, whole = first.values[:, 0] == 1, other.values[:, 0] == 1
         table = Paired(len(sparse), lost=int((whole & ~sparse).sum()), gained=int((sparse & ~whole).sum()))
     return Compared(groups, sums, sizes, table, fold=fold)

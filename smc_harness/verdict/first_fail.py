@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from smc_harness.cells import CellResult, Judgement, Verdict
+from smc_harness.cells import CellResult, Verdict
 
 ALPHA = 0.05
 
@@ -16,10 +16,12 @@ ALPHA = 0.05
 class Confidence:
     """The true first-fail is above `low` and not above `high`; each of the two is wrong for one curve in twenty.
 
-    low: every measured level up to it is surely within the tolerance: tested from the lowest level upwards, each at
-    `ALPHA`, up to the first that is not (a fixed sequence, which keeps the error of all together). high: the smallest
-    level that is surely beyond the tolerance, at `ALPHA` over the number of levels of the curve (Bonferroni), since the
-    smallest of many is chosen. None where no level is.
+    Both are levels that were asked for: those that a search adds follow from what it found. low: every level up to it
+    is surely within the tolerance: tested from the lowest level upwards, each at `ALPHA`, up to the first that is not
+    (a fixed sequence, which keeps the error of all together). Above a level that was passed over, for which a monotone
+    curve is supposed, each is tested at `ALPHA` over the number of levels. high: the smallest level that is surely
+    beyond the tolerance, at `ALPHA` over the number of levels (Bonferroni), since the smallest of many is chosen. None
+    where no level is.
     """
 
     low: float | None
@@ -35,7 +37,7 @@ class FirstFail:
     first_fail: the smallest failing level; None where none failed. monotone: no level above first_fail passed.
     highest: the highest level that has a verdict of pass or fail; None where there is none.
     unsettled: what became of cells that have neither verdict, the worst first; None where nothing did.
-    confidence: None where nothing is known but the scores.
+    confidence: None where nothing is known but the scores. doubtful: the confidence set is wider than the interval.
     """
 
     task: str
@@ -48,6 +50,7 @@ class FirstFail:
     unsettled: Verdict | None
     seeds: tuple[int, ...] = ()
     confidence: Confidence | None = None
+    doubtful: bool = False
 
     @property
     def settled(self) -> bool:
@@ -81,33 +84,58 @@ def _of(task: str, pruner: str, seeds: tuple[int, ...], results: Mapping[float, 
     unsettled = next(
         (v for v in (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.SKIPPED) if v in verdicts.values()), None
     )
+    last = max(below, default=None)
+    confidence = _confidence(list(results.values()))
     return FirstFail(
         task,
         pruner,
         seeds[0],
-        last_pass=max(below, default=None),
+        last_pass=last,
         first_fail=first,
         monotone=len(below) == len(passed),
         highest=max(failed + passed, default=None),
         unsettled=unsettled,
         seeds=seeds,
-        confidence=_confidence({level: result.judgement for level, result in results.items()}),
+        confidence=confidence,
+        doubtful=confidence is not None and _is_doubtful(confidence, results, last, first),
     )
 
 
-def _confidence(found: Mapping[float, Judgement | None]) -> Confidence | None:
-    """From the p-values of the measured levels; the others count as levels that might have been chosen."""
-    measured = [(level, found[level]) for level in sorted(found)]
-    known = [(level, j) for level, j in measured if j is not None and j.within is not None and j.beyond is not None]
-    if not known:
+def _confidence(results: Sequence[CellResult]) -> Confidence | None:
+    """From the p-values of the levels that were asked for."""
+    asked = sorted((r for r in results if not r.cell.added), key=lambda result: result.cell.level)
+    if not any(_p_values(result) for result in asked):
         return None
-    low = None
-    for level, judgement in known:
-        if judgement.within is None or judgement.within > ALPHA:
-            break
-        low = level
-    beyond = [level for level, j in known if j.beyond is not None and j.beyond <= ALPHA / len(found)]
-    return Confidence(low, min(beyond, default=None))
+    low, high, careful = None, None, ALPHA / len(asked)
+    threshold, within = ALPHA, True
+    for result in asked:
+        if result.verdict is Verdict.NOT_RUN:
+            threshold = careful
+            continue
+        p_within, p_beyond = _p_values(result) or (1.0, 1.0)
+        within = within and p_within <= threshold
+        low = result.cell.level if within else low
+        high = result.cell.level if high is None and p_beyond <= careful else high
+    return Confidence(low, high)
+
+
+def _p_values(result: CellResult) -> tuple[float, float] | None:
+    found = result.judgement
+    return None if found is None or found.within is None or found.beyond is None else (found.within, found.beyond)
+
+
+def _is_doubtful(
+    sure: Confidence, results: Mapping[float, CellResult], last: float | None, first: float | None
+) -> bool:
+    """Whether an end of the interval is less sure than it looks: of a level that was added, by its own p-value."""
+
+    def is_sure(end: float | None, side: int, ends: float | None) -> bool:
+        if end is None or not results[end].cell.added:
+            return end == ends
+        p_values = _p_values(results[end])
+        return p_values is not None and p_values[side] <= ALPHA
+
+    return not (is_sure(last, 0, sure.low) and is_sure(first, 1, sure.high))
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,9 @@ def _worst_tail(found: Paired, margin: float) -> float:
     low, high = _chances(found.gained, n)
     # chances of a gain and of a loss, which is higher by the margin; both are chances, and exclude each other
     low, high = max(low, -margin, 0.0), min(high, (1.0 - margin) / 2)
-    gains = numpy.linspace(min(low, high), high, SEARCHED)
+    if low > high:  # no chances that the data allow make such a drop: it is higher or lower than the margin
+        return RULED_OUT if least < 0 else 1.0
+    gains = numpy.linspace(low, high, SEARCHED)
     differs = numpy.clip(2 * gains + margin, 0.0, 1.0)
     spread = _FAR * numpy.sqrt(n * differs * (1 - differs)) + _FAR
     first, last = (numpy.clip(n * differs + side * spread, 0, n).astype(int) for side in (-1, 1))

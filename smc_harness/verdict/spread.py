@@ -72,23 +72,22 @@ class Spread:
         stays = 0.0
         if self.seeds is not None and self.both is not None:
             stays = max(0.0, self.seeds.variance(share) - self.both.variance(share))
-        return _enough(n, self.variance(share) - stays, error**2 - stays)
+        falls, left = self.variance(share) - stays, error**2 - stays
+        return max(n + 1, math.ceil(n * falls / left * (1 - 1e-12))) if left > 0 else None
 
-    def seeds_for(self, seeds: int, share: float, error: float) -> int | None:
-        """The same of seeds. What the examples that all of them see are in themselves stays."""
+    def error_with(self, seeds: int, more: int, share: float) -> float:
+        """The standard error with `more` seeds in place of `seeds`. What the examples that all of them see are in
+        themselves stays.
+        """
         stays = 0.0
         if self.both is not None:
             alike = self.examples.variance(share) - self.both.variance(share)
-            stays = max(0.0, alike * seeds / (seeds - 1))
-        return _enough(seeds, self.variance(share) - stays, error**2 - stays)
+            stays = min(self.variance(share), max(0.0, alike * seeds / (seeds - 1)))
+        return math.sqrt(stays + (self.variance(share) - stays) * seeds / more)
 
     @property
     def _parts(self) -> tuple[Part, ...]:
         return (self.examples,) if self.seeds is None else (self.examples, self.seeds)
-
-
-def _enough(now: int, variance: float, wanted: float) -> int | None:
-    return math.ceil(now * variance / wanted * (1 - 1e-12)) if wanted > 0 else None
 
 
 def clustered(tables: Sequence[Floats], rows: Sequence[NDArray[numpy.int64]], n: int) -> Spread:

@@ -54,8 +54,8 @@ def test_a_plugin_that_got_worse_by_5_points_is_caught_with_its_examples_and_wit
         worse = workshop.run(*words, "--store", store)
         assert worse.code == 1
         (line,) = told(worse)
-        assert line.startswith("REGRESSION memory::mine at 0.2: 0.8 -> 0.75 (worse by 0.0")
-        assert line.endswith(f" of 2 000 examples, {how}), and at 0.36, first fail none up to 0.36 -> (-, 0.2]")
+        assert line.startswith("REGRESSION memory::mine at 0.2: 80.00 % -> 75.00 % (worse by ")
+        assert line.endswith(f"; 2000 examples, {how}), and at 0.36, first fail none up to 0.36 -> (-, 0.2]")
         (pair,) = worse.report["baseline"]["pairs"]
         assert [level["change"] for level in pair["levels"]] == ["regression"] * 2
         low, high = pair["levels"][0]["worse"]
@@ -75,7 +75,7 @@ def test_a_method_that_got_better_is_reported(measured: Command) -> None:
     assert (ran.code, ran.err) == (0, "")
     changed, line = told(ran)
     assert changed.startswith("changed: parameters of mine ")
-    assert line.startswith("IMPROVEMENT memory::mine at 0.2: 0.75 -> 0.8 (better by 0.04")
+    assert line.startswith("IMPROVEMENT memory::mine at 0.2: 75.00 % -> 80.00 % (better by 4.")
     assert line.endswith("paired), and at 0.36, first fail (-, 0.2] -> none up to 0.36")
     (pair,) = json.loads(Path("out.json").read_text())["baseline"]["pairs"]
     assert pair["change"] == "improvement"
@@ -209,14 +209,14 @@ def test_names_are_shown_on_one_line(command: Command, workshop: Workshop) -> No
     Path("b.json").write_text(text)
     ran = command(*words)
     assert ran.code == 1
-    assert told(ran)[0].startswith('REGRESSION memory::it\'s\\n"mine" at 0.2: 0.9 -> 0.8')
+    assert told(ran)[0].startswith('REGRESSION memory::it\'s\\n"mine" at 0.2: 90.00 % -> 80.00 %')
 
 
 def test_seeds_are_taken_together(measured: Command) -> None:
     measured("--seeds", "2", "--update-baseline")
     ran = measured("--seeds", "2", "--set", "mine.lost=200")
     assert ran.code == 1
-    assert "of 4 000 examples in 2 seeds" in told(ran)[-1]
+    assert "; 4000 examples, 2 seeds, paired" in told(ran)[-1]
 
 
 @pytest.mark.parametrize(

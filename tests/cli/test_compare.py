@@ -34,15 +34,15 @@ def test_a_run_that_got_worse_is_told_from_file_and_session(runs: Command, words
     _, heading, changed, line, summary = ran.out.splitlines()
     assert heading == f"beside {words[1]}"
     assert changed.startswith("changed: parameters of mine ")
-    assert line.startswith("REGRESSION memory::mine at 0.2: 0.75 -> 0.7 (worse by 0.0")
-    assert line.endswith(" of 2 000 examples, paired), and at 0.36")
+    assert line.startswith("REGRESSION memory::mine at 0.2: 75.00 % -> 70.00 % (worse by 4.09 to 6.05 points; ")
+    assert line.endswith("; 2000 examples, paired), and at 0.36")
     assert summary == "1 compared: 1 regression"
 
 
 def test_the_other_way_round_it_got_better(runs: Command) -> None:
     ran = runs("compare", "1", "2")
     assert ran.code == 0
-    assert "IMPROVEMENT memory::mine at 0.2: 0.7 -> 0.75" in ran.out
+    assert "IMPROVEMENT memory::mine at 0.2: 70.00 % -> 75.00 %" in ran.out
     assert ran.out.endswith("1 compared: 1 improvement\n")
 
 
@@ -56,8 +56,9 @@ def test_another_tolerance_decides_otherwise(runs: Command) -> None:
 
 def test_a_store_without_the_run_has_no_outcomes_to_compare(runs: Command) -> None:
     ran = runs("compare", "now.json", "b.json", "--store", "elsewhere")
-    assert ran.code == 0
-    assert "UNKNOWN memory::mine at 0.2: 0.75 -> 0.7 (what chance could do is not known: the outcomes are " in ran.out
+    assert ran.code == 5  # nothing could be compared
+    assert "UNKNOWN memory::mine at 0.2: 75.00 % -> 70.00 % (what chance could do is not known: " in ran.out
+    assert "the outcomes are not in this --store" in ran.out
     assert not Path("elsewhere").exists()
 
 
@@ -65,7 +66,7 @@ def test_a_baseline_without_its_store_is_compared_by_its_errors(runs: Command, w
     runs(*PLAN, "--json", "now.json", "--set", "mine.lost=200", "--store", "other")
     ran = runs("compare", "now.json", "b.json", "--store", "other")
     assert ran.code == 1
-    assert "2 000 examples, by their intervals), and at 0.36" in ran.out
+    assert "2000 examples, by their intervals), and at 0.36" in ran.out
 
 
 @pytest.mark.parametrize("plugins", [(), ("--collect", "plugins")])
@@ -78,8 +79,8 @@ def test_a_metric_that_is_no_mean_needs_its_plugin(
     command(*words, "--update-baseline")
     command(*words, "--set", "mine.lost=200")
     ran = command("compare", "out.json", "b.json", *plugins)
-    assert ran.code == (1 if plugins else 0)
-    assert ("REGRESSION" if plugins else "UNKNOWN") + " memory::mine at 0.2: 89.44 -> 83.67" in ran.out
+    assert ran.code == (1 if plugins else 5)
+    assert ("REGRESSION" if plugins else "UNKNOWN") + " memory::mine at 0.2: 89.44 points -> 83.67 points" in ran.out
 
 
 def test_programs_get_the_comparison(runs: Command) -> None:

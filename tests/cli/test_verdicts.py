@@ -250,3 +250,28 @@ def test_a_bisection_goes_its_way_whatever_the_store_has(command: Command, works
     alone = run("bisect", "empty")
     run(before, "used", "--levels", "0.2,0.36,0.488,0.893")
     assert run("bisect", "used") == alone
+
+
+def test_a_stop_at_the_first_fail_leaves_no_seed_of_its_pool_out(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    words = ("--collect", "plugins", "--levels", "0.2,0.95,0.96", "--seeds", "3", "--verdict", "noninferiority")
+    command(*words, "--search", "grid", "-n", "0", "-x", "--json", "out.json", "-v")
+    cells = json.loads(Path("out.json").read_text())["cells"]
+    assert {cell["verdict"] for cell in cells if cell["level"] == 0.95} == {"fail"}
+    assert {cell["verdict"] for cell in cells if cell["level"] == 0.96} == {"not-run"}
+
+
+def test_seeds_of_a_pool_that_have_other_levels_are_all_reported(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("bare")
+    words = ("--collect", "plugins", "--seeds", "2", "--verdict", "noninferiority", "--resolution", "0.1")
+    ids = ("toy::bare[0.2,seed0]", "toy::bare[0.893,seed1]")
+    ran = command(*ids, *words, "-n", "0", "--json", "out.json", "-v")
+    assert ran.code == 0, ran.err
+    cells = json.loads(Path("out.json").read_text())["cells"]
+    levels = {seed: [cell["level"] for cell in cells if cell["seed"] == seed] for seed in (0, 1)}
+    added = {seed: {cell["level"] for cell in cells if cell["seed"] == seed and cell.get("added")} for seed in (0, 1)}
+    assert added[0] == added[1] != set()
+    assert levels[0] == sorted(levels[0]) and levels[1] == sorted(levels[1])
+    assert "(over 2 seeds)" in ran.out

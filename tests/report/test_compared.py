@@ -18,8 +18,10 @@ MOVED = Moved(
 NOTHING = Comparison("b\n.json")
 
 
-def pair(change: Change, *levels: LevelChange, moved: bool = False, name: str = "t::p") -> PairChange:
-    return PairChange(name, "t", "p", change, levels, [MOVED] * moved)
+def pair(
+    change: Change, *levels: LevelChange, moved: bool = False, name: str = "t::p", unit: str = "fraction"
+) -> PairChange:
+    return PairChange(name, "t", "p", change, levels, [MOVED] * moved, unit=unit)
 
 
 def printed(found: Comparison, updating: bool = False, loud: int = 0) -> list[str]:
@@ -35,7 +37,7 @@ def beside(*pairs: PairChange) -> Comparison:
 def test_a_regression_is_a_line_with_what_supports_it() -> None:
     *_, line = printed(beside(pair(Change.REGRESSION, WORSE, moved=True)))
     assert line == (
-        "REGRESSION t::p at 0.36: 0.81 -> 0.76 (worse by 0.041 to 0.059 of 2 000 examples, paired), "
+        "REGRESSION t::p at 0.36: 81.00 % -> 76.00 % (worse by 4.10 to 5.90 points; 2000 examples, paired), "
         "first fail (0.36, 0.488] -> (0.2, 0.36]"
     )
 
@@ -50,9 +52,10 @@ def test_of_several_levels_the_lowest_is_shown_and_the_others_named() -> None:
 
 def test_an_improvement_says_by_how_much_it_is_better() -> None:
     better = LevelChange(0.2, (0, 1), Change.IMPROVEMENT, 20.0, 25.0, 4000, (-6.0, -4.5))
-    *_, line = printed(beside(pair(Change.IMPROVEMENT, better)))
+    *_, line = printed(beside(pair(Change.IMPROVEMENT, better, unit="BLEU")))
     assert line == (
-        "IMPROVEMENT t::p at 0.2: 20 -> 25 (better by 4.5 to 6 of 4 000 examples in 2 seeds, by their intervals)"
+        "IMPROVEMENT t::p at 0.2: 20.00 BLEU -> 25.00 BLEU "
+        "(better by 4.5 to 6; 4000 examples, 2 seeds, by their intervals)"
     )
 
 
@@ -61,7 +64,8 @@ def test_what_cannot_be_told_says_why() -> None:
     lines = printed(beside(pair(Change.UNKNOWN), pair(Change.UNKNOWN, unknown)))
     assert lines[2:] == [
         "UNKNOWN t::p: no level was measured in both",
-        "UNKNOWN t::p at 0.36: 0.81 -> 0.76 (what chance could do is not known: the outcomes are not in the store)",
+        "UNKNOWN t::p at 0.36: 81.00 % -> 76.00 % (what chance could do is not known: "
+        "the outcomes are not in this --store)",
     ]
 
 

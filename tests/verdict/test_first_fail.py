@@ -130,8 +130,24 @@ def test_the_upper_end_asks_more_the_more_levels_there_are() -> None:
     assert sure((0.01, 1.0), (0.98, 0.004), missing=8) == Confidence(0.0, 0.01)
 
 
-def test_a_level_that_was_passed_over_does_not_break_the_sequence() -> None:
-    assert sure((0.01, 1.0), None, (0.01, 1.0)) == Confidence(0.02, None)
+def test_above_a_level_that_was_passed_over_more_is_asked() -> None:
+    # of four levels, each is tested at 5 % / 4 then
+    assert sure((0.01, 1.0), None, (0.01, 1.0), (0.013, 1.0)) == Confidence(0.02, None)
+    assert sure(None, (0.04, 1.0)) == Confidence(None, None)
+
+
+def test_levels_that_the_search_added_are_no_part_of_the_set() -> None:
+    def cell(level: float, verdict: Verdict, within: float, beyond: float, added: bool) -> CellResult:
+        judgement = Judgement(verdict, within=within, beyond=beyond)
+        return CellResult(Cell("t", "p", level, 0, added=added), verdict, "accuracy", judgement=judgement)
+
+    asked = [cell(0.2, Verdict.PASS, 0.001, 1.0, False), cell(0.5, Verdict.FAIL, 1.0, 0.001, False)]
+    clear = [cell(0.3, Verdict.PASS, 0.01, 1.0, True), cell(0.4, Verdict.FAIL, 1.0, 0.01, True)]
+    close = [cell(0.3, Verdict.PASS, 0.3, 0.7, True), cell(0.4, Verdict.FAIL, 1.0, 0.01, True)]
+    for between, doubtful in ((clear, False), (close, True)):
+        (found,) = first_fails([*asked, *between])
+        assert (found.last_pass, found.first_fail) == (0.3, 0.4)
+        assert (found.confidence, found.doubtful) == (Confidence(0.2, 0.5), doubtful)
 
 
 def test_scores_alone_have_no_confidence_set() -> None:

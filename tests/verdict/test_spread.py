@@ -114,7 +114,7 @@ def test_more_examples_do_not_help_where_seeds_differ() -> None:
     assert found.examples_for(100, 1.0, error=(0.85 + 0.05) ** 0.5) == 300
 
 
-def test_more_seeds_do_not_help_where_all_of_them_lose_the_same_examples() -> None:
+def test_what_all_seeds_lose_alike_stays_with_more_of_them() -> None:
     alike = Spread(Part(100, 0.5, 0.0, 0.0), Part(2, 0.1, 0.0, 0.0), Part(200, 0.25, 0.0, 0.0))
-    assert alike.seeds_for(2, 1.0, error=0.7) is None  # the examples alone have 0.5
-    assert alike.seeds_for(2, 1.0, error=(0.5 + 0.01) ** 0.5) == 20
+    assert alike.error_with(2, 2, 1.0) == pytest.approx(0.6**0.5)
+    assert alike.error_with(2, 20, 1.0) == pytest.approx((0.5 + 0.01) ** 0.5)
