@@ -53,17 +53,17 @@ def main(arguments: Sequence[str]) -> int:
     from smc_harness.report.saved import find
 
     run = find(options.run, Path(options.store))
-    return _published(run, options) if options.published else _closing(run)
+    return _published(run, options) if options.published else _closing(run, options)
 
 
-def _closing(run: SavedRun) -> ExitCode:
+def _closing(run: SavedRun, options: argparse.Namespace) -> ExitCode:
     from smc_harness.report.tables import closing
     from smc_harness.report.terminal import new_console
 
     if not run.results:
         print("no cells", file=sys.stderr)
         return ExitCode.NOTHING
-    closing(new_console(None), run, run.results)
+    closing(new_console(options), run, run.results)
     return ExitCode.DONE
 
 
@@ -79,7 +79,7 @@ def _published(run: SavedRun, options: argparse.Namespace) -> ExitCode:
         write(options.json, {"schema": SCHEMA, "tasks": tasks}, sys.stdout)
     if options.json != "-":
         for panel in panels:
-            show(new_console(options.json), run, panel)
+            show(new_console(options), run, panel)
     if not panels:
         print(f"nothing was published of the tasks of this run: {', '.join(run.tasks)}", file=sys.stderr)
     return ExitCode.DONE if panels else ExitCode.NOTHING

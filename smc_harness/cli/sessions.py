@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Sequence
 
 import pluggy
@@ -11,7 +11,11 @@ from smc_harness.discovery.catalogue import Catalogue
 from smc_harness.discovery.loading import Plugin, load
 from smc_harness.errors import PluginError, UsageError, nearest
 
-BUILT_IN = {"terminal": "smc_harness.report.terminal", "json": "smc_harness.report.json_file"}
+BUILT_IN = {
+    "terminal": "smc_harness.report.terminal",
+    "json": "smc_harness.report.json_file",
+    "junit": "smc_harness.report.junit",
+}
 """Our own reports are session plugins like any other: -p no:NAME removes one, another of its name replaces it."""
 
 
@@ -25,9 +29,9 @@ def load_session_plugins(manager: pluggy.PluginManager, catalogue: Catalogue, wa
     known = catalogue.known("session")
     if unknown := sorted((named | blocked) - set(known) - set(BUILT_IN)):
         raise UsageError(f"-p {unknown[0]}: no such session plugin{nearest(unknown[0], [*known, *BUILT_IN])}")
-    for name, module in BUILT_IN.items():
+    for name, place in BUILT_IN.items():
         if name not in blocked and name not in known:
-            manager.register(importlib.import_module(module), name)
+            manager.register(pkgutil.resolve_name(place), name)
     listeners = []
     for name, locator in known.items():
         if name in blocked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from smc_harness.cells import Judgement, counted, visible
 from smc_harness.hookspecs import hookimpl
+from smc_harness.report.files import takes_stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,12 +44,12 @@ def support(found: Judgement | None) -> str:
     return f"drop {found.low:.4f} to {found.high:.4f}{wanted}"
 
 
-def new_console(json: str | None) -> Console:
-    """For the terminal, or for plain unfolded lines where there is none. json: where results go as JSON."""
+def new_console(options: argparse.Namespace) -> Console:
+    """For the terminal, or for plain unfolded lines where there is none."""
     from rich.console import Console
 
-    # those that go to standard output must not meet anything else there
-    stream = sys.stderr if json == "-" else sys.stdout
+    # results that go to standard output must not meet anything else there
+    stream = sys.stderr if takes_stdout(options) else sys.stdout
     width = None if stream.isatty() else _NO_LIMIT
     return Console(file=stream, highlight=False, soft_wrap=True, emoji=False, width=width)
 
@@ -62,7 +64,7 @@ class Terminal:
     """Writes the run to the terminal, or plain unfolded lines where there is none."""
 
     def __init__(self, config: Config) -> None:
-        self.console = new_console(getattr(config.options, "json", None))
+        self.console = new_console(config.options)
         self.loud = config.options.verbose - config.options.quiet
         self.started = time.monotonic()
         self.session: Session | None = None
