@@ -10,13 +10,25 @@ import pluggy
 from smc_harness.discovery.catalogue import Catalogue
 from smc_harness.discovery.loading import Plugin, load
 from smc_harness.errors import PluginError, UsageError, nearest
+from smc_harness.report.files import FileReport
 
 BUILT_IN = {
+    "github": "smc_harness.report.github",
     "terminal": "smc_harness.report.terminal",
     "json": "smc_harness.report.json_file",
     "junit": "smc_harness.report.junit",
+    "markdown": "smc_harness.report.markdown:REPORT",
+    "latex": "smc_harness.report.latex:REPORT",
+    "csv": "smc_harness.report.tidy:CSV",
+    "parquet": "smc_harness.report.tidy:PARQUET",
 }
 """Our own reports are session plugins like any other: -p no:NAME removes one, another of its name replaces it."""
+
+
+def file_reports() -> list[FileReport]:
+    """Those of our own reports that can be made of a saved run as well."""
+    found = (pkgutil.resolve_name(place) for place in BUILT_IN.values())
+    return [report for report in found if isinstance(report, FileReport)]
 
 
 def load_session_plugins(manager: pluggy.PluginManager, catalogue: Catalogue, wanted: Sequence[str]) -> list[Plugin]:

@@ -34,12 +34,16 @@ class FileReport:
 
     @hookimpl
     def configure(self, config: Config) -> None:
-        check(self.name, getattr(config.options, self.name))
+        self.check(config.options)
 
     @hookimpl
     def session_finished(self, session: Session, results: Sequence[CellResult]) -> None:
         if getattr(session.config.options, self.name) is not None:
             self.write(of_session(session, results), session.config.options, session.config.stash["stdout"])
+
+    def check(self, options: argparse.Namespace) -> None:
+        """Raise UsageError where the report could not be written."""
+        check(self.name, getattr(options, self.name))
 
     def write(self, run: SavedRun, options: argparse.Namespace, stdout: TextIO) -> None:
         """Where the options say, if they do. Raises UsageError."""

@@ -112,8 +112,7 @@ def case(result: CellResult, strict: bool) -> Case:
     outcome = {Verdict.ERROR: "error", Verdict.SKIPPED: "skipped", Verdict.NOT_RUN: "skipped"}.get(verdict, "")
     if verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
         outcome = "failure" if strict else "skipped" if verdict is Verdict.INCONCLUSIVE else ""
-    scored = _scored(result)
-    message = result.error or (_NOT_RUN if verdict is Verdict.NOT_RUN else scored)
+    message = result.error or (_NOT_RUN if verdict is Verdict.NOT_RUN else scored(result))
     return Case(
         classname=f"{cell.task}::{cell.pruner}",
         name=cell.id,
@@ -127,7 +126,7 @@ def case(result: CellResult, strict: bool) -> Case:
     )
 
 
-def _scored(result: CellResult) -> str:
+def scored(result: CellResult) -> str:
     """`accuracy 0.76, dense 0.81, drop 0.0412 to 0.0588`."""
     from smc_harness.report.terminal import support
 
