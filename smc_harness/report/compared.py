@@ -52,7 +52,7 @@ def told(found: Comparison, updating: bool) -> Iterator[Text]:
 
 def line(pair: PairChange) -> Text:
     """`REGRESSION toy::snip at 0.36: 0.81 -> 0.76 (worse by 0.041 to 0.059 of ...), first fail ... -> ...`."""
-    text = Text(pair.change.value.upper(), STYLES[pair.change]).append(f" {pair.id}", "")
+    text = Text.assemble((pair.change.value.upper(), STYLES[pair.change]), f" {pair.id}")
     levels = pair.at(pair.change)
     if not levels:
         return text.append(": no level was measured in both")

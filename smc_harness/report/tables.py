@@ -54,14 +54,19 @@ def closing(
     seconds: float | None = None,
     loud: int = 0,
     debug: bool = False,
+    durations: int | None = None,
 ) -> None:
-    """The end of a run. seconds: how long it took. loud: -v less -q; with -v much was said cell by cell."""
+    """The end of a run. seconds: how long it took. loud: -v less -q; with -v much was said cell by cell. durations: how
+    many of the slowest cells are named.
+    """
     if loud <= 0 or debug:
         problems(console, results, debug)
     if loud > -2:
         first_fail(console, run, results)
     if loud == 0:
         reasons(console, results)
+    if durations is not None:
+        slowest(console, results, durations)
     summary(console, run, results, seconds)
 
 
@@ -255,8 +260,8 @@ def problems(console: Console, results: Sequence[CellResult], debug: bool) -> No
     """Each distinct error and skip reason once, with the number of cells that it cost."""
     for verdict in (Verdict.ERROR, Verdict.SKIPPED):
         for group in by_reason(results, verdict):
-            text = Text(verdict.value.upper(), STYLES[verdict.value])
-            console.print(text.append(f" {together(group)}: {group[0].error or ''}", ""))
+            text = Text.assemble((verdict.value.upper(), STYLES[verdict.value]), f" {together(group)}: ")
+            console.print(text.append(group[0].error or ""))
             if debug and group[0].output:
                 console.print(Text(group[0].output.rstrip(), "dim"))
 
@@ -273,6 +278,17 @@ def by_reason(results: Iterable[CellResult], verdict: Verdict) -> list[list[Cell
 def together(group: Sequence[CellResult]) -> str:
     """`toy::snip[0.2,seed0] and 2 more of its levels`."""
     return group[0].cell.id + (f" and {len(group) - 1} more of its levels" if len(group) > 1 else "")
+
+
+def slowest(console: Console, results: Sequence[CellResult], number: int) -> None:
+    """The cells that took longest in this run, with the seconds that each did not share with others."""
+    computed = [(found.seconds, r.cell.id) for r in results if (found := r.measurement) is not None and not r.cached]
+    shown = sorted(computed, key=lambda item: -item[0])[:number]
+    heading = f"slowest {len(shown)} of {counted(len(computed), 'cell')} that this run computed"
+    console.print(Text(f"\n{heading}" if shown else "\nthis run computed no cell", "italic"))
+    for seconds, name in shown:
+        console.print(Text(f"{seconds:9.2f} s  {name}"))
+    console.print()
 
 
 def summary(console: Console, run: Run, results: Sequence[CellResult], seconds: float | None) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smc_harness.cells import Judgement, counted, visible
+from smc_harness.cells import Judgement, Verdict, counted, visible
 from smc_harness.hookspecs import hookimpl
 from smc_harness.report.files import takes_stdout
 
@@ -184,9 +184,19 @@ class Terminal:
 
         for name, pending in self._pending.items():
             self._trajectory_line(name, pending)
-        seconds, debug = time.monotonic() - self.started, session.config.options.debug
-        tables.closing(self.console, session, results, seconds, self.loud, debug)
+        seconds, options = time.monotonic() - self.started, session.config.options
+        tables.closing(self.console, session, results, seconds, self.loud, options.debug, options.durations)
+        self._again(session, results)
         if session.comparison is not None:
             from smc_harness.report import compared
 
-            compared.show(self.console, session.comparison, session.config.options.update_baseline, self.loud)
+            compared.show(self.console, session.comparison, options.update_baseline, self.loud)
+
+    def _again(self, session: Session, results: Sequence[CellResult]) -> None:
+        """How to run what went wrong again, where that is less than all of it."""
+        options = session.config.options
+        wrong = [result for result in results if result.verdict in (Verdict.FAIL, Verdict.ERROR)]
+        asked = options.strict or any(result.verdict is Verdict.ERROR for result in wrong)
+        if wrong and asked and len(wrong) < len(results) and not session.interrupted and self.loud > -2:
+            what = counted(len(wrong), "cell") + " that failed or ended in error"
+            self.line(f"the same command with --lf runs only the {what}", "dim")
