@@ -21,6 +21,8 @@ BUILT_IN = {
     "latex": "smc_harness.report.latex:REPORT",
     "csv": "smc_harness.report.tidy:CSV",
     "parquet": "smc_harness.report.tidy:PARQUET",
+    "png": "smc_harness.report.figures:PNG",
+    "svg": "smc_harness.report.figures:SVG",
 }
 """Our own reports are session plugins like any other: -p no:NAME removes one, another of its name replaces it."""
 

@@ -25,12 +25,14 @@ _TO_STANDARD_OUTPUT = ("json", "markdown", "latex", "csv")
 class FileReport:
     """A session plugin `--NAME FILE` that writes what `content` makes of a run; `smc-harness report` has it as well."""
 
+    place = "FILE"
+
     def __init__(self, name: str, help: str, content: Callable[[SavedRun], str | bytes]) -> None:
         self.name, self.help, self.content = name, help, content
 
     @hookimpl
     def addoption(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(f"--{self.name}", metavar="FILE", help=self.help)
+        parser.add_argument(f"--{self.name}", metavar=self.place, help=self.help)
 
     @hookimpl
     def configure(self, config: Config) -> None:
