@@ -251,9 +251,9 @@ def reasons(console: Console, results: Sequence[CellResult]) -> None:
 
 
 def short(findings: Sequence[str]) -> str:
-    """The first findings, and how many more there are; `--json` has them all."""
+    """The first findings on one line, and how many more there are; `--json` has them all."""
     more = f"; and {len(findings) - _FINDINGS} more" if len(findings) > _FINDINGS else ""
-    return "; ".join(findings[:_FINDINGS]) + more
+    return visible("; ".join(findings[:_FINDINGS])) + more
 
 
 def problems(console: Console, results: Sequence[CellResult], debug: bool) -> None:
@@ -261,7 +261,7 @@ def problems(console: Console, results: Sequence[CellResult], debug: bool) -> No
     for verdict in (Verdict.ERROR, Verdict.SKIPPED):
         for group in by_reason(results, verdict):
             text = Text.assemble((verdict.value.upper(), STYLES[verdict.value]), f" {together(group)}: ")
-            console.print(text.append(group[0].error or ""))
+            console.print(text.append(visible(group[0].error or "")))
             if debug and group[0].output:
                 console.print(Text(group[0].output.rstrip(), "dim"))
 

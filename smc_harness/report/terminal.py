@@ -82,10 +82,10 @@ class Terminal:
         if self.loud >= 0:
             self._header(session)
         for problem in catalogue.problems:
-            self.line(f"PROBLEM {problem.source}: {problem.reason}", "bold magenta")
+            self.line(visible(f"PROBLEM {problem.source}: {problem.reason}"), "bold magenta")
         if self.loud >= 0:
             for notice in catalogue.notices:
-                self.line(notice, "yellow")
+                self.line(visible(notice), "yellow")
         if not collection.cells:
             self.line("no cells: nothing to run", "yellow")
         elif self.console.file.isatty() and self.loud > -2:
@@ -145,9 +145,9 @@ class Terminal:
             text.append(f" {support(result.judgement)}" if support(result.judgement) else "", "dim")
             text.append(" cached" if result.cached else "", "dim")
             found = result.diagnosis if verdict == "fail" else [result.missed] if result.missed else []
-            text.append(f" {'; '.join(found)}" if found else "", "dim")
+            text.append(visible(f" {'; '.join(found)}") if found else "", "dim")
         if result.error:
-            text.append(f" {result.error}")
+            text.append(visible(f" {result.error}"))
         self.console.print(text)
 
     def _collect_letters(self, result: CellResult) -> None:

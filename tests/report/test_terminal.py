@@ -52,8 +52,8 @@ def config(**options: Any) -> Any:
     return SimpleNamespace(options=SimpleNamespace(**settled | {"debug": False} | options), stash={})
 
 
-def result(cell: Cell, letter: str) -> CellResult:
-    error = "odd" if letter in "Es" else None
+def result(cell: Cell, letter: str, says: str = "odd") -> CellResult:
+    error = says if letter in "Es" else None
     measurement = None if error else Measurement(0.5, 10, 0.25, realised=cell.level)
     return CellResult(cell, LETTERS[letter], "accuracy", 0.75, measurement, error=error)
 
@@ -64,6 +64,7 @@ def told(
     task: str = "t",
     broken: bool = False,
     device: Device = CPU,
+    error: str = "odd",
     **options: Any,
 ) -> list[str]:
     """What the terminal shows of a run in which each trajectory of three levels goes as its letters say."""
@@ -80,7 +81,7 @@ def told(
     terminal = Terminal(settled)
     terminal.session_started(session)
     results = [
-        result(cell, letter)
+        result(cell, letter, error)
         for trajectory, word in zip(trajectories, letters, strict=True)
         for cell, letter in zip(trajectory, word, strict=False)
     ]
@@ -212,6 +213,13 @@ def test_without_cells_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
 def test_markup_and_emoji_in_names_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     lines = told(capsys, "..F", task="[red]x:bug:[/red]\n")
     assert "[red]x:bug:[/red]\\n::p0 seed0 ..F (0.36, 0.488]" in lines
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_what_an_error_says_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str], verbose: int) -> None:
+    lines = told(capsys, "E.", error="\x1b[2J\u202eodd", verbose=verbose)
+    assert "\x1b[2J" not in "".join(lines) and "\u202e" not in "".join(lines)
+    assert any("\\x1b[2J\\u202eodd" in line for line in lines)
 
 
 def test_the_live_part_counts_what_is_settled_and_shows_what_runs() -> None:
