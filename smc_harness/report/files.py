@@ -38,7 +38,7 @@ class FileReport:
     def configure(self, config: Config) -> None:
         self.check(config.options)
 
-    @hookimpl
+    @hookimpl(trylast=True)  # one that cannot be written costs neither the terminal's tables nor the JSON
     def session_finished(self, session: Session, results: Sequence[CellResult]) -> None:
         if getattr(session.config.options, self.name) is not None:
             self.write(of_session(session, results), session.config.options, session.config.stash["stdout"])

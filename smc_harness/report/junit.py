@@ -98,9 +98,10 @@ def document(
     suites: dict[str, list[Case]] = {}
     for result in results:
         suites.setdefault(result.cell.task, []).append(case(result, strict))
+    named = list(suites.items())
     if comparison is not None and comparison.pairs:
-        suites[f"beside {comparison.baseline}"] = list(_compared(comparison))
-    elements = [suite(index, name, cases, began) for index, (name, cases) in enumerate(suites.items())]
+        named.append((f"beside {comparison.baseline}", list(_compared(comparison))))
+    elements = [suite(index, name, cases, began) for index, (name, cases) in enumerate(named)]
     return "".join([_HEAD, *elements, _TAIL])
 
 

@@ -12,6 +12,15 @@ from tests.workshop import Ran, Workshop
 
 Command = Callable[..., Ran]
 ONE = ("--tasks", "commonsense-mini", "--pruners", "snip", "--levels", "0.5", "--co")
+REMOVER = """
+import shutil
+from smc_harness import hookimpl
+name = "remover"
+
+@hookimpl
+def cell_finished(result):
+    shutil.rmtree("gone")
+"""
 NAMES = [report.name for report in file_reports()]
 
 
@@ -60,3 +69,15 @@ def test_a_saved_run_gives_the_files_that_the_run_gave(command: Command, worksho
     ran = command("report", "1", *given)
     assert (ran.code, ran.err) == (0, "") and "first fail" in ran.out
     assert first == {name: (workshop.folder / name).read_text() for name in first}
+
+
+def test_a_report_that_cannot_be_written_in_the_end_costs_no_other(command: Command, workshop: Workshop) -> None:
+    workshop.toy()
+    workshop.pruner("mine")
+    workshop.write("gone/other.txt", "")
+    workshop.write("plugins/remover.py", REMOVER)
+    words = ("--collect", "plugins", "--levels", "0.2", "-n", "0", "--csv", "gone/f.csv", "--json", "kept.json")
+    ran = command(*words)
+    assert (ran.code, ran.err) == (4, "smc-harness: --csv gone/f.csv: No such file or directory\n")
+    assert "1 passed" in ran.out
+    assert (workshop.folder / "kept.json").is_file()
