@@ -30,7 +30,8 @@ def command(
     from smc_harness.cli import main
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SMC_HARNESS_ADDOPTS", raising=False)
+    for name in ("SMC_HARNESS_ADDOPTS", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
     before = set(sys.modules), list(sys.path)
 
     def run(*arguments: str) -> Ran:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+import yaml
 from safetensors.numpy import save_file
 
 from docs import decisions, study
@@ -16,6 +17,7 @@ from docs.generate import PRUNERS, TASKS, pruners, tasks
 from smc_harness.verdict.paired import Paired, p_at_least, p_at_most
 from tests.workshop import ROOT, Ran, Workshop
 
+COMMAND = "smc-harness "
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 
 
@@ -24,8 +26,18 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def shell_commands() -> list[str]:
-    text = "\n".join(block for page in PAGES for block in blocks(page, "sh")).replace("\\\n", " ")
-    return [line.partition(" #")[0].strip() for line in text.splitlines() if line.startswith("smc-harness ")]
+    shown = [block for page in PAGES for block in blocks(page, "sh")]
+    for page in PAGES:
+        for block in blocks(page, "yaml"):
+            yaml.safe_load(block)
+            # a step of a job, and what our action gives the harness
+            shown.append(
+                re.sub(
+                    r"^ *(- |arguments: (?=--))", lambda found: COMMAND * ("arguments" in found[0]), block, flags=re.M
+                )
+            )
+    text = "\n".join(shown).replace("\\\n", " ")
+    return [line.partition(" #")[0].strip() for line in text.splitlines() if line.startswith(COMMAND)]
 
 
 def test_the_one_file_pruner_of_the_readme_runs_from_outside_the_repository(workshop: Workshop) -> None:

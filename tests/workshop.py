@@ -69,7 +69,7 @@ class Workshop:
         target = self.folder / "report.json"
         target.unlink(missing_ok=True)
         words = [sys.executable, "-m", "smc_harness", *arguments, "--json", str(target)]
-        variables = os.environ | (environment or {})
+        variables = os.environ | {"GITHUB_ACTIONS": ""} | (environment or {})
         done = subprocess.run(
             words, cwd=self.folder, capture_output=True, text=True, env=variables, timeout=timeout, check=False
         )

@@ -67,8 +67,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.json is not None:
         write(options.json, {"schema": SCHEMA, **found.to_json()}, sys.stdout)
     if options.json != "-":
-        show(new_console(options.json), found)
-        summary(new_console(options.json), found)
+        show(new_console(options), found)
+        summary(new_console(options), found)
     if len(found.of(Change.UNKNOWN)) == len(found.pairs):
         return ExitCode.NOTHING
     return ExitCode.REGRESSION if found.regressed else ExitCode.DONE

@@ -60,9 +60,9 @@ def _plugins(catalogue: Catalogue, kind: str, where: RunOptions) -> list[dict[st
 
 
 def _describe_built_in(name: str) -> dict[str, Any]:
-    module = importlib.import_module(BUILT_IN[name])
-    description = (module.__doc__ or "").partition("\n")[0]
-    return {"name": name, "source": f"built-in {BUILT_IN[name]}", "default": True, "description": description}
+    module = BUILT_IN[name].partition(":")[0]
+    description = (importlib.import_module(module).__doc__ or "").partition("\n")[0]
+    return {"name": name, "source": f"built-in {module}", "default": True, "description": description}
 
 
 def _describe(locator: Locator, where: RunOptions) -> dict[str, Any]:

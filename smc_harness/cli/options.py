@@ -118,6 +118,7 @@ def _output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("-v", "--verbose", action="count", default=0, help="a line for each cell")
     add("-q", "--quiet", action="count", default=0, help="only the closing table; twice: only the summary line")
+    add("--durations", type=_positive, metavar="N", help="name the N slowest cells")
     add("--version", action="version", version=f"smc-harness {__version__}")
 
 

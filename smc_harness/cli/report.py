@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smc_harness.cli.options import tolerance
+from smc_harness.cli.sessions import file_reports
 from smc_harness.config import Parser
 from smc_harness.errors import ExitCode, UsageError
+from smc_harness.report.files import takes_stdout
 from smc_harness.verdict.margin import Margin, margin_of
 from smc_harness.verdict.rule import Tolerance
 
@@ -22,6 +24,8 @@ _EPILOG = """\
 examples:
   smc-harness report results.json                            what the run said in the end
   smc-harness report 3                                       the same of session 3 of the store
+  smc-harness report results.json --markdown table.md        the table of first fails, for people
+  smc-harness report results.json --csv cells.csv            a row a cell, for programs
   smc-harness report results.json --published                its curves beside those of its tasks' papers
   smc-harness report results.json --published --tolerance 0.05 --json -
 """
@@ -45,25 +49,34 @@ def main(arguments: Sequence[str]) -> int:
     add("--collect", action="append", default=[], metavar="PATH", help="with --published: where a task of the run is "
         "that is not installed")  # fmt: skip
     add("--json", metavar="FILE", help="with --published: write both curves as JSON; -: to standard output")
+    reports = file_reports()
+    for report in reports:
+        report.addoption(parser)
     options = parser.parse_args(list(arguments))
     for name in ("tolerance", "collect", "json"):
         if getattr(options, name) not in (None, []) and not options.published:
             raise UsageError(f"--{name} goes with --published")
 
+    for report in reports:
+        report.check(options)
+
     from smc_harness.report.saved import find
 
     run = find(options.run, Path(options.store))
-    return _published(run, options) if options.published else _closing(run)
+    for report in reports:
+        report.write(run, options, sys.stdout)
+    return _published(run, options) if options.published else _closing(run, options)
 
 
-def _closing(run: SavedRun) -> ExitCode:
+def _closing(run: SavedRun, options: argparse.Namespace) -> ExitCode:
     from smc_harness.report.tables import closing
     from smc_harness.report.terminal import new_console
 
     if not run.results:
         print("no cells", file=sys.stderr)
         return ExitCode.NOTHING
-    closing(new_console(None), run, run.results)
+    if not takes_stdout(options):
+        closing(new_console(options), run, run.results)
     return ExitCode.DONE
 
 
@@ -77,9 +90,9 @@ def _published(run: SavedRun, options: argparse.Namespace) -> ExitCode:
     if options.json is not None:
         tasks = {panel.task: panel.to_json() for panel in panels}
         write(options.json, {"schema": SCHEMA, "tasks": tasks}, sys.stdout)
-    if options.json != "-":
+    if not takes_stdout(options):
         for panel in panels:
-            show(new_console(options.json), run, panel)
+            show(new_console(options), run, panel)
     if not panels:
         print(f"nothing was published of the tasks of this run: {', '.join(run.tasks)}", file=sys.stderr)
     return ExitCode.DONE if panels else ExitCode.NOTHING

@@ -13,14 +13,14 @@ from smc_harness.cli.sessions import load_session_plugins
 from smc_harness.config import Config, new_manager, parse
 from smc_harness.discovery.catalogue import discover
 from smc_harness.errors import ExitCode, PluginError, UsageError, one_line
+from smc_harness.report.files import takes_stdout
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code. Raises UsageError."""
     config = _configured(arguments)
-    # with --json - a program reads standard output: whatever else is printed, by whomever, goes to standard error
-    alone = getattr(config.options, "json", None) == "-"
-    with redirect_stdout(sys.stderr if alone else sys.stdout):
+    # where a program reads standard output, whatever else is printed, by whomever, goes to standard error
+    with redirect_stdout(sys.stderr if takes_stdout(config.options) else sys.stdout):
         config.hook.configure(config=config)
         if config.options.collect_only:
             return _collect_only(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from smc_harness.cells import counted
+from smc_harness.cells import counted, visible
 from smc_harness.collection.collect import Collection
 from smc_harness.config import Config
 from smc_harness.report.json_file import SCHEMA, write
@@ -14,9 +14,9 @@ def show(collection: Collection, config: Config) -> None:
     """Print the ids in order; with --json the object `{schema, cells}` instead."""
     catalogue = collection.catalogue
     for problem in catalogue.problems:
-        print(f"PROBLEM {problem.source}: {problem.reason}", file=sys.stderr)
+        print(visible(f"PROBLEM {problem.source}: {problem.reason}"), file=sys.stderr)
     for notice in catalogue.notices:
-        print(notice, file=sys.stderr)
+        print(visible(notice), file=sys.stderr)
     target = getattr(config.options, "json", None)
     if target is not None:
         rows = [

@@ -18,11 +18,11 @@ _NAMED = 3
 
 def show(console: Console, found: Comparison, updating: bool = False, loud: int = 0) -> None:
     """updating: whether the baseline is written anew. loud: -v less -q; below -1 regressions alone are told."""
-    lines = list(_told(found, updating)) if loud > -2 else [_pair(pair) for pair in found.of(Change.REGRESSION)]
+    lines = list(told(found, updating)) if loud > -2 else [line(pair) for pair in found.of(Change.REGRESSION)]
     if lines:
         console.print(Text(f"\nbeside {visible(found.baseline)}", "italic"))
-    for line in lines:
-        console.print(line)
+    for one in lines:
+        console.print(one)
 
 
 def summary(console: Console, found: Comparison) -> None:
@@ -32,7 +32,7 @@ def summary(console: Console, found: Comparison) -> None:
     console.print(Text(f"{len(found.pairs)} compared").append(": " if parts else "").append(Text(", ").join(parts)))
 
 
-def _told(found: Comparison, updating: bool) -> Iterator[Text]:
+def told(found: Comparison, updating: bool) -> Iterator[Text]:
     if not found.there:
         if not updating:
             yield Text("not there yet; --update-baseline writes it", "yellow")
@@ -44,15 +44,15 @@ def _told(found: Comparison, updating: bool) -> Iterator[Text]:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             yield Text(f"{where}: {', '.join(names[:_NAMED])}{more}", "yellow")
     for change in STYLES:
-        yield from (_pair(pair) for pair in found.of(change))
+        yield from (line(pair) for pair in found.of(change))
     for pair in found.pairs:
         if pair.moved and pair.change not in STYLES:
             yield Text(f"{pair.id} {_moves(pair.moved)}, and no level is worse or better beyond tolerance and chance")
 
 
-def _pair(pair: PairChange) -> Text:
+def line(pair: PairChange) -> Text:
     """`REGRESSION toy::snip at 0.36: 0.81 -> 0.76 (worse by 0.041 to 0.059 of ...), first fail ... -> ...`."""
-    text = Text(pair.change.value.upper(), STYLES[pair.change]).append(f" {pair.id}", "")
+    text = Text.assemble((pair.change.value.upper(), STYLES[pair.change]), f" {pair.id}")
     levels = pair.at(pair.change)
     if not levels:
         return text.append(": no level was measured in both")

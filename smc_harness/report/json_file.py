@@ -7,13 +7,12 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from smc_harness.documents.writing import is_place_for_a_file, plain, write_whole
-from smc_harness.errors import UsageError
+from smc_harness.documents.writing import plain
 from smc_harness.execution.about import about, versions
 from smc_harness.hookspecs import hookimpl
+from smc_harness.report.files import check, put
 
 if TYPE_CHECKING:
     from smc_harness.cells import CellResult
@@ -31,9 +30,7 @@ def addoption(parser: argparse.ArgumentParser) -> None:
 @hookimpl
 def configure(config: Config) -> None:
     """Refuse a place that cannot be written before the run, not after it."""
-    target = config.options.json
-    if target not in (None, "-") and not is_place_for_a_file(Path(target)):
-        raise UsageError(f"--json {target}: a file in a folder that exists would work")
+    check("json", config.options.json)
 
 
 @hookimpl
@@ -93,11 +90,4 @@ def _tasks(session: Session) -> dict[str, Any]:
 
 def write(target: str, value: dict[str, Any], stdout: TextIO) -> None:
     """To a file, whole or not at all, or to `stdout` for `-`. Raises UsageError if it cannot be written."""
-    text = json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
-    if target == "-":
-        stdout.write(text)
-        return
-    try:
-        write_whole(Path(target), text)
-    except OSError as error:
-        raise UsageError(f"--json {target}: {error.strerror or error}") from error
+    put("json", target, json.dumps(plain(value), indent=2, allow_nan=False) + "\n", stdout)

@@ -54,14 +54,19 @@ def closing(
     seconds: float | None = None,
     loud: int = 0,
     debug: bool = False,
+    durations: int | None = None,
 ) -> None:
-    """The end of a run. seconds: how long it took. loud: -v less -q; with -v much was said cell by cell."""
+    """The end of a run. seconds: how long it took. loud: -v less -q; with -v much was said cell by cell. durations: how
+    many of the slowest cells are named.
+    """
     if loud <= 0 or debug:
         problems(console, results, debug)
     if loud > -2:
         first_fail(console, run, results)
     if loud == 0:
         reasons(console, results)
+    if durations is not None:
+        slowest(console, results, durations)
     summary(console, run, results, seconds)
 
 
@@ -109,23 +114,27 @@ def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> Non
     tasks = list(dict.fromkeys(item.task for item in found))
     for table in fitting(console, tasks, lambda shown: _table(run, results, shown)):
         console.print(table)
+    for line in legend(run, results):
+        console.print(line, style="dim", markup=False)
+
+
+def legend(run: Run, results: Sequence[CellResult]) -> Iterator[str]:
+    """What the marks in a table of first fails mean, of those that it has."""
+    found = first_fails(results)
     for task, how in _selections(run).items():
-        console.print(f"{visible(task)}: the weights were selected on {how}", style="dim", markup=False)
+        yield f"{visible(task)}: the weights were selected on {how}"
     over = over_seeds(found)
     if over:
-        console.print("of several seeds: the median one; where the first of them fails, and the last", style="dim")
+        yield "of several seeds: the median one; where the first of them fails, and the last"
     summed_up = {(item.task, item.pruner, seed) for item in over for seed in item.seeds}
     if any(item.doubtful for item in found if (item.task, item.pruner, item.seed) not in summed_up):
-        doubt = "? chance alone may have put an end of this interval where it is; --json has a confidence set"
-        console.print(doubt, style="dim")
+        yield "? chance alone may have put an end of this interval where it is; --json has a confidence set"
     against = {item.against_own_ratios for item in compare(found)}
     for outcome, (mark, words) in _AGAINST_OWN.items():
         if outcome in against:
-            console.print(
-                f"{mark} {words} random pruning with its own ratio in every tensor (~own-ratios)", style="dim"
-            )
+            yield f"{mark} {words} random pruning with its own ratio in every tensor (~own-ratios)"
     if any(not item.monotone for item in found):
-        console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
+        yield "~ a level above the first fail passed: the curve is not monotone"
 
 
 def fitting(
@@ -149,13 +158,27 @@ def by_phase(results: Iterable[CellResult]) -> dict[str, str]:
     return {name: phases[name] for name in order}
 
 
-def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
-    cells: dict[tuple[str, str], list[FirstFail]] = {}
+def entries(results: Sequence[CellResult]) -> dict[tuple[str, str], list[Text]]:
+    """The lines of the table by (pruner, task): one a seed, or of several seeds the median and the range."""
     found = first_fails(results)
-    for item in found:
-        cells.setdefault((item.pruner, item.task), []).append(item)
     over = {(item.pruner, item.task): item for item in over_seeds(found)}
     marks = {(item.pruner, item.task, item.seed): _mark(item.against_own_ratios) for item in compare(found)}
+    lines: dict[tuple[str, str], list[Text]] = {}
+    for item in found:
+        shown, median = lines.setdefault((item.pruner, item.task), []), over.get((item.pruner, item.task))
+        if median is None or item.seed not in median.seeds:
+            shown.append(Text(interval(item) + marks.get((item.pruner, item.task, item.seed), ""), _style(item)))
+    for (pruner, task), several in over.items():
+        mark = marks.get((pruner, task, several.median.seed), "")
+        lines[pruner, task] += [
+            Text(interval(several.median, doubt=False) + mark, _style(several.median)),
+            Text(spread(several), "dim"),
+        ]
+    return lines
+
+
+def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
+    lines = entries(results)
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("pruner", overflow="fold")
     table.add_column("phase", overflow="fold", style="dim")
@@ -163,16 +186,7 @@ def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Tab
         table.add_column(Text(visible(task)), overflow="fold")
     table.add_row("dense", "", *[_dense(run, results, task) for task in tasks], end_section=True)
     for pruner, phase in by_phase(results).items():
-        row = []
-        for task in tasks:
-            items, median = cells.get((pruner, task), []), over.get((pruner, task))
-            shown = [item for item in items if median is None or item.seed not in median.seeds]
-            lines = [Text(interval(item) + marks.get((pruner, task, item.seed), ""), _style(item)) for item in shown]
-            if median is not None:
-                mark = marks.get((pruner, task, median.median.seed), "")
-                lines.append(Text(interval(median.median, doubt=False) + mark, _style(median.median)))
-                lines.append(Text(spread(median), "dim"))
-            row.append(Text("\n").join(lines))
+        row = [Text("\n").join(lines.get((pruner, task), [])) for task in tasks]
         table.add_row(Text(visible(pruner)), phase, *row)
     return table
 
@@ -232,33 +246,49 @@ def reasons(console: Console, results: Sequence[CellResult]) -> None:
 
 
 def short(findings: Sequence[str]) -> str:
-    """The first findings, and how many more there are; `--json` has them all."""
+    """The first findings on one line, and how many more there are; `--json` has them all."""
     more = f"; and {len(findings) - _FINDINGS} more" if len(findings) > _FINDINGS else ""
-    return "; ".join(findings[:_FINDINGS]) + more
+    return visible("; ".join(findings[:_FINDINGS])) + more
 
 
 def problems(console: Console, results: Sequence[CellResult], debug: bool) -> None:
     """Each distinct error and skip reason once, with the number of cells that it cost."""
     for verdict in (Verdict.ERROR, Verdict.SKIPPED):
-        reasons: dict[tuple[str, str, str], list[CellResult]] = {}
-        for result in results:
-            if result.verdict is verdict:
-                key = (result.cell.task, result.cell.pruner, result.error or "")
-                reasons.setdefault(key, []).append(result)
-        for (_, _, reason), group in reasons.items():
-            more = f" and {len(group) - 1} more of its levels" if len(group) > 1 else ""
-            text = Text(verdict.value.upper(), STYLES[verdict.value])
-            console.print(text.append(f" {group[0].cell.id}{more}: {reason}", ""))
+        for group in by_reason(results, verdict):
+            text = Text.assemble((verdict.value.upper(), STYLES[verdict.value]), f" {together(group)}: ")
+            console.print(text.append(visible(group[0].error or "")))
             if debug and group[0].output:
                 console.print(Text(group[0].output.rstrip(), "dim"))
 
 
+def by_reason(results: Iterable[CellResult], verdict: Verdict) -> list[list[CellResult]]:
+    """The cells of a verdict, those of one task and pruner with one reason together."""
+    groups: dict[tuple[str, str, str], list[CellResult]] = {}
+    for result in results:
+        if result.verdict is verdict:
+            groups.setdefault((result.cell.task, result.cell.pruner, result.error or ""), []).append(result)
+    return list(groups.values())
+
+
+def together(group: Sequence[CellResult]) -> str:
+    """`toy::snip[0.2,seed0] and 2 more of its levels`."""
+    return group[0].cell.id + (f" and {len(group) - 1} more of its levels" if len(group) > 1 else "")
+
+
+def slowest(console: Console, results: Sequence[CellResult], number: int) -> None:
+    """The cells that took longest in this run, with the seconds that each did not share with others."""
+    computed = [(found.seconds, r.cell.id) for r in results if (found := r.measurement) is not None and not r.cached]
+    shown = sorted(computed, key=lambda item: -item[0])[:number]
+    heading = f"slowest {len(shown)} of {counted(len(computed), 'cell')} that this run computed"
+    console.print(Text(f"\n{heading}" if shown else "\nthis run computed no cell", "italic"))
+    for seconds, name in shown:
+        console.print(Text(f"{seconds:9.2f} s  {name}"))
+    console.print()
+
+
 def summary(console: Console, run: Run, results: Sequence[CellResult], seconds: float | None) -> None:
     """`12 passed, 3 failed, 2 not run in 41.2 s`, like pytest's."""
-    counts = Counter(result.verdict for result in results)
-    names = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.NOT_RUN: "not run", Verdict.ERROR: "error"}
-    parts = [Text(f"{counts[v]} {names.get(v, v.value)}", STYLES[v.value]) for v in Verdict if counts[v]]
-    line = Text(", ").join(parts)
+    line = Text(", ").join(Text(words, STYLES[verdict.value]) for verdict, words in counts(results))
     cached = sum(result.cached for result in results)
     line.append("" if seconds is None else f" in {seconds:.1f} s")
     line.append(f" ({cached} from the store)" if cached else "")
@@ -268,3 +298,10 @@ def summary(console: Console, run: Run, results: Sequence[CellResult], seconds: 
     if run.interrupted:
         line.append(" - interrupted; the same command goes on from here", "bold yellow")
     console.print(line)
+
+
+def counts(results: Iterable[CellResult]) -> list[tuple[Verdict, str]]:
+    """`12 passed`, `3 failed`: how many cells have which verdict."""
+    found = Counter(result.verdict for result in results)
+    names = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.NOT_RUN: "not run", Verdict.ERROR: "error"}
+    return [(verdict, f"{found[verdict]} {names.get(verdict, verdict.value)}") for verdict in Verdict if found[verdict]]

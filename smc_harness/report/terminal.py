@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smc_harness.cells import Judgement, counted, visible
+from smc_harness.cells import Judgement, Verdict, counted, visible
 from smc_harness.hookspecs import hookimpl
+from smc_harness.report.files import takes_stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,12 +49,12 @@ def _support(result: CellResult) -> str:
     return f" {text}" + (f" (over {counted(seeds, 'seed')})" if seeds > 1 else "") if text else ""
 
 
-def new_console(json: str | None) -> Console:
-    """For the terminal, or for plain unfolded lines where there is none. json: where results go as JSON."""
+def new_console(options: argparse.Namespace) -> Console:
+    """For the terminal, or for plain unfolded lines where there is none."""
     from rich.console import Console
 
-    # those that go to standard output must not meet anything else there
-    stream = sys.stderr if json == "-" else sys.stdout
+    # results that go to standard output must not meet anything else there
+    stream = sys.stderr if takes_stdout(options) else sys.stdout
     width = None if stream.isatty() else _NO_LIMIT
     return Console(file=stream, highlight=False, soft_wrap=True, emoji=False, width=width)
 
@@ -67,7 +69,7 @@ class Terminal:
     """Writes the run to the terminal, or plain unfolded lines where there is none."""
 
     def __init__(self, config: Config) -> None:
-        self.console = new_console(getattr(config.options, "json", None))
+        self.console = new_console(config.options)
         self.loud = config.options.verbose - config.options.quiet
         self.started = time.monotonic()
         self.session: Session | None = None
@@ -85,10 +87,10 @@ class Terminal:
         if self.loud >= 0:
             self._header(session)
         for problem in catalogue.problems:
-            self.line(f"PROBLEM {problem.source}: {problem.reason}", "bold magenta")
+            self.line(visible(f"PROBLEM {problem.source}: {problem.reason}"), "bold magenta")
         if self.loud >= 0:
             for notice in catalogue.notices:
-                self.line(notice, "yellow")
+                self.line(visible(notice), "yellow")
         if not collection.cells:
             self.line("no cells: nothing to run", "yellow")
         elif self.console.file.isatty() and self.loud > -2:
@@ -148,9 +150,9 @@ class Terminal:
             text.append(_support(result), "dim")
             text.append(" cached" if result.cached else "", "dim")
             found = result.diagnosis if verdict == "fail" else [result.missed] if result.missed else []
-            text.append(f" {'; '.join(found)}" if found else "", "dim")
+            text.append(visible(f" {'; '.join(found)}") if found else "", "dim")
         if result.error:
-            text.append(f" {result.error}")
+            text.append(visible(f" {result.error}"))
         self.console.print(text)
 
     def _collect_letters(self, result: CellResult) -> None:
@@ -187,9 +189,19 @@ class Terminal:
 
         for name, pending in self._pending.items():
             self._trajectory_line(name, pending)
-        seconds, debug = time.monotonic() - self.started, session.config.options.debug
-        tables.closing(self.console, session, results, seconds, self.loud, debug)
+        seconds, options = time.monotonic() - self.started, session.config.options
+        tables.closing(self.console, session, results, seconds, self.loud, options.debug, options.durations)
+        self._again(session, results)
         if session.comparison is not None:
             from smc_harness.report import compared
 
-            compared.show(self.console, session.comparison, session.config.options.update_baseline, self.loud)
+            compared.show(self.console, session.comparison, options.update_baseline, self.loud)
+
+    def _again(self, session: Session, results: Sequence[CellResult]) -> None:
+        """How to run what went wrong again, where that is less than all of it."""
+        options = session.config.options
+        wrong = [result for result in results if result.verdict in (Verdict.FAIL, Verdict.ERROR)]
+        asked = options.strict or any(result.verdict is Verdict.ERROR for result in wrong)
+        if wrong and asked and len(wrong) < len(results) and not session.interrupted and self.loud > -2:
+            what = counted(len(wrong), "cell") + " that failed or ended in error"
+            self.line(f"the same command with --lf runs only the {what}", "dim")

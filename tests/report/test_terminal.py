@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,14 +17,23 @@ from smc_harness.discovery.catalogue import Catalogue, Problem
 from smc_harness.execution.devices import Device
 from smc_harness.execution.jobs import Progress
 from smc_harness.report.live import LiveView
-from smc_harness.report.terminal import Terminal
+from smc_harness.report.tables import closing
+from smc_harness.report.terminal import Terminal, new_console
 from smc_harness.session import Session
+from smc_harness.verdict.search import Search
 from tests.toys import PRUNER, plugin
 from tests.workshop import Ran, Workshop
 
 CPU = Device()
 LONG = "long-" * 40 + "name"
 LETTERS = {".": Verdict.PASS, "F": Verdict.FAIL, "E": Verdict.ERROR, "s": Verdict.SKIPPED}
+
+
+class Screen(io.StringIO):
+    """A terminal, as far as anybody asks."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def config(**options: Any) -> Any:
@@ -36,12 +46,14 @@ def config(**options: Any) -> Any:
         "precision": "float32",
         "search": "until-fail",
         "resolution": None,
+        "durations": None,
+        "strict": False,
     }
     return SimpleNamespace(options=SimpleNamespace(**settled | {"debug": False} | options), stash={})
 
 
-def result(cell: Cell, letter: str) -> CellResult:
-    error = "odd" if letter in "Es" else None
+def result(cell: Cell, letter: str, says: str = "odd") -> CellResult:
+    error = says if letter in "Es" else None
     measurement = None if error else Measurement(0.5, 10, 0.25, realised=cell.level)
     return CellResult(cell, LETTERS[letter], "accuracy", 0.75, measurement, error=error)
 
@@ -52,6 +64,7 @@ def told(
     task: str = "t",
     broken: bool = False,
     device: Device = CPU,
+    error: str = "odd",
     **options: Any,
 ) -> list[str]:
     """What the terminal shows of a run in which each trajectory of three levels goes as its letters say."""
@@ -68,7 +81,7 @@ def told(
     terminal = Terminal(settled)
     terminal.session_started(session)
     results = [
-        result(cell, letter)
+        result(cell, letter, error)
         for trajectory, word in zip(trajectories, letters, strict=True)
         for cell, letter in zip(trajectory, word, strict=False)
     ]
@@ -122,6 +135,63 @@ def test_problems_and_errors_are_told_however_quiet(capsys: pytest.CaptureFixtur
     assert ("noticed" in lines) is (quiet == 0)
 
 
+def test_what_went_wrong_can_be_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+    again = "the same command with --lf runs only the 2 cells that failed or ended in error"
+    assert again in told(capsys, ".EF")
+    assert again in told(capsys, "..F", "..F", strict=True)
+    for letters in ("..F", "..."):
+        assert not any("--lf" in line for line in told(capsys, letters))  # a result, and nothing went wrong
+    for options in ({"quiet": 2}, {"letters": "EE"}):
+        assert not any("--lf" in line for line in told(capsys, options.pop("letters", "E.."), **options))
+
+
+def test_the_slowest_cells_of_this_run_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, "..F", "E..", durations=2, quiet=2)
+    assert lines[:3] == ["ERROR t::p1[0.2,seed0]: odd", "", "slowest 2 of 5 cells that this run computed"]
+    assert "     0.25 s  t::p0[0.2,seed0]" in lines
+    assert "this run computed no cell" in told(capsys, "EEE", durations=2)
+
+
+@pytest.mark.parametrize("width", [20, 60, 200])
+def test_a_screen_of_any_width_has_all_of_it(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are left to the terminal to fold, so that what is copied from it is whole; tables fold themselves."""
+    screen = SimpleNamespace(options=SimpleNamespace(json=None))
+    monkeypatch.setattr("sys.stdout", Screen())
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = new_console(screen.options)
+    cells = [Cell(f"task-{i}", LONG[:30], 0.2, 0, "after") for i in range(4)]
+    results = [result(cell, "F") for cell in cells] + [result(Cell("task-0", "p", 0.2, 0, "after"), "E")]
+    denses = {(cell.task, 0): SimpleNamespace(unit="", measurement=None) for cell in cells}
+    run: Any = SimpleNamespace(denses=denses, interrupted=False, search=Search("grid", None))
+    closing(console, run, results)
+    text = sys.stdout.getvalue()  # type: ignore[attr-defined]
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", text)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "ERROR task-0::p[0.2,seed0]: odd" in text
+    table = [line for line in text.splitlines() if line.startswith(" ") and line.strip()]
+    assert all(len(line) <= width for line in table)
+    joined = "".join(char for line in table for char in line if not char.isspace())
+    assert all(cell.task in joined or width == 20 for cell in cells)
+
+
+@pytest.mark.parametrize(("name", "colour"), [("NO_COLOR", False), ("X", True)])
+def test_colour_is_for_screens_that_want_it(name: str, colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setattr("sys.stdout", Screen())
+    new_console(SimpleNamespace(json=None)).print("text", style="red")  # type: ignore[arg-type]
+    assert ("\x1b[31m" in sys.stdout.getvalue()) is colour  # type: ignore[attr-defined]
+
+
+def test_what_is_piped_has_no_colour(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert "\x1b" not in "".join(told(capsys, "E.F", verbose=1))
+
+
 def test_nothing_is_folded_or_cut_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +213,13 @@ def test_without_cells_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
 def test_markup_and_emoji_in_names_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     lines = told(capsys, "..F", task="[red]x:bug:[/red]\n")
     assert "[red]x:bug:[/red]\\n::p0 seed0 ..F (0.36, 0.488]" in lines
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_what_an_error_says_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str], verbose: int) -> None:
+    lines = told(capsys, "E.", error="\x1b[2J\u202eodd", verbose=verbose)
+    assert "\x1b[2J" not in "".join(lines) and "\u202e" not in "".join(lines)
+    assert any("\\x1b[2J\\u202eodd" in line for line in lines)
 
 
 def test_the_live_part_counts_what_is_settled_and_shows_what_runs() -> None:
