@@ -77,7 +77,7 @@ def test_what_supports_a_verdict_is_said() -> None:
         Cell("t", "p", 0.5, 0), Verdict.INCONCLUSIVE, "accuracy", 0.8, Measurement(0.79, 100, 1.0, realised=0.5),
         judgement=Judgement(Verdict.INCONCLUSIVE, -0.01, 0.03, 4000),
     )  # fmt: skip
-    expected = "inconclusive: accuracy 0.79, dense 0.8, drop -0.0100 to 0.0300, about 4 000 examples would tell"
+    expected = "inconclusive: accuracy 0.79, dense 0.8, drop -0.0100 to 0.0300, about 4000 examples would tell"
     assert outcome(judged) == ("skipped", expected)
 
 
