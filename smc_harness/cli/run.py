@@ -6,18 +6,20 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from smc_harness.cli import COMMANDS
 from smc_harness.cli.options import run_parser
 from smc_harness.cli.sessions import load_session_plugins
 from smc_harness.config import Config, new_manager, parse
 from smc_harness.discovery.catalogue import discover
+from smc_harness.discovery.handed import hand_over
 from smc_harness.errors import ExitCode, PluginError, UsageError, one_line
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code. Raises UsageError."""
-    config = _configured(arguments)
+    config = configured(arguments)
     # with --json - a program reads standard output: whatever else is printed, by whomever, goes to standard error
     alone = getattr(config.options, "json", None) == "-"
     with redirect_stdout(sys.stderr if alone else sys.stdout):
@@ -26,13 +28,18 @@ def main(arguments: Sequence[str]) -> int:
             return _collect_only(config)
         from smc_harness.session import run
 
-        return run(config, ["smc-harness", *arguments])
+        return run(config, ["smc-harness", *arguments]).code
 
 
-def _configured(arguments: Sequence[str]) -> Config:
-    """The settled options, session plugins that add some included."""
+def configured(arguments: Sequence[str], handed: Sequence[Any] = ()) -> Config:
+    """The settled options, session plugins that add some included. Raises UsageError.
+
+    handed: plugins as objects, beside those that are found; see `hand_over`.
+    """
     early = parse(run_parser(add_help=False), arguments, known_only=True)
     catalogue = discover([Path(path) for path in early.collect])
+    for item in handed:
+        hand_over(catalogue, item)
     manager = new_manager()
     listeners = load_session_plugins(manager, catalogue, early.plugins)
     parser = run_parser()
