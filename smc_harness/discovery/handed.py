@@ -35,7 +35,7 @@ def hand_over(catalogue: Catalogue, item: Any) -> None:
 def _place_of(item: Any) -> Locator:
     """The file of a module, and within it the name of a class or an object. Raises PluginError."""
     if isinstance(item, ModuleType):
-        return _in_file(item.__file__, str(item.__name__), "")
+        return _in_file(getattr(item, "__file__", None), item.__name__, "")
     home = sys.modules.get(item.__module__ if inspect.isclass(item) else type(item).__module__)
     if inspect.isclass(item):
         return _in_file(getattr(home, "__file__", None), repr(item), item.__qualname__)
@@ -44,7 +44,7 @@ def _place_of(item: Any) -> Locator:
         if isinstance(module, ModuleType):
             for name, value in list(vars(module).items()):
                 if value is item:
-                    return _in_file(module.__file__, repr(item), name)
+                    return _in_file(getattr(module, "__file__", None), repr(item), name)
     raise PluginError(f"{item!r} given; a module, a class, or an object that a module has under a name, would work")
 
 

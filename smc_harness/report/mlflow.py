@@ -6,9 +6,11 @@ The step of a metric is the level in ten-thousandths (0.8325 is 8325), since MLf
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from smc_harness.cells import show_level
 from smc_harness.errors import UsageError, one_line
 from smc_harness.hookspecs import hookimpl
 from smc_harness.report.tracked import Trajectory, curve, outcome, trajectories
@@ -29,7 +31,7 @@ def configure(config: Config) -> None:
     if config.options.collect_only:
         return
     try:
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, entities
     except ImportError as error:
         raise UsageError(f"-p mlflow: {one_line(error)}; pip install 'smc-harness[mlflow]' would work") from error
     experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "smc-harness")
@@ -39,14 +41,14 @@ def configure(config: Config) -> None:
         number = known.experiment_id if known is not None else client.create_experiment(experiment)
     except Exception as error:
         raise UsageError(f"-p mlflow: {one_line(error)}; MLFLOW_TRACKING_URI says where runs go") from error
-    config.pluginmanager.register(Tracker(client, number), "mlflow-tracker")
+    config.pluginmanager.register(Tracker(client, entities, number), "mlflow-tracker")
 
 
 class Tracker:
     """One run of MLflow for each trajectory, begun with its first result."""
 
-    def __init__(self, client: Any, experiment: str) -> None:
-        self.client, self.experiment = client, experiment
+    def __init__(self, client: Any, entities: Any, experiment: str) -> None:
+        self.client, self.entities, self.experiment = client, entities, experiment
         self.session: Session | None = None
         self.runs: dict[Trajectory, str] = {}
 
@@ -60,22 +62,26 @@ class Tracker:
         if found not in self.runs:
             run = self.client.create_run(self.experiment, run_name=found.label, tags=found.tags(self.session))
             self.runs[found] = run.info.run_id
-            for key, value in found.params(self.session).items():
-                self.client.log_param(run.info.run_id, key, value)
+            params = [self.entities.Param(name, str(value)) for name, value in found.params(self.session).items()]
+            self.client.log_batch(run.info.run_id, params=params)
         return self.runs[found]
+
+    def _log(self, run: str, metrics: Mapping[str, float], step: int = 0, **tags: str) -> None:
+        now = round(1000 * time.time())
+        found = [self.entities.Metric(name, value, now, step) for name, value in metrics.items()]
+        self.client.log_batch(
+            run, metrics=found, tags=[self.entities.RunTag(name, value) for name, value in tags.items()]
+        )
 
     @hookimpl
     def cell_finished(self, result: CellResult) -> None:
         run, step = self._run_of(result.cell), round(result.cell.level * _STEPS)
-        for key, value in curve(result).items():
-            self.client.log_metric(run, key, value, step=step)
-        self.client.set_tag(run, f"verdict {result.cell.level:g}", result.verdict.value)
+        self._log(run, curve(result), step, **{f"verdict {show_level(result.cell.level)}": result.verdict.value})
 
     @hookimpl(trylast=True)
     def session_finished(self, session: Session, results: Sequence[CellResult]) -> None:
         for found, own in trajectories(results).items():
             if (run := self.runs.get(found)) is not None:
-                for key, value in outcome(own).items():
-                    self.client.log_metric(run, key, value)
+                self._log(run, outcome(own))
                 self.client.log_text(run, found.report(session, own), "smc-harness.json")
                 self.client.set_terminated(run, found.status(session, own))

@@ -31,16 +31,16 @@ class Trajectory:
         return f"{self.task}::{self.pruner} seed{self.seed}"
 
     def params(self, session: Session) -> dict[str, Any]:
-        """What was asked: the trajectory, how it was judged, and the parameters of both plugins by their names."""
+        """What was asked: the trajectory, how it was judged, and the parameters of task and pruner."""
         options, collection = session.config.options, session.collection
         found = asdict(self) | {"phase": collection.pruners[self.pruner].phase}
         found |= {name: getattr(options, name) for name in ("scope", "search", "verdict", "limit", "precision")}
-        found["session_seed"] = options.seed
-        found["params_digest"] = collection.pruners[self.pruner].params_digest
+        found |= {"session_seed": options.seed, "params_digest": collection.pruners[self.pruner].params_digest}
         for plugin in (collection.tasks[self.task], collection.pruners[self.pruner]):
             own = asdict(plugin.params) if plugin.params is not None else {}
-            found |= {f"{plugin.name}.{name}": plain(value) for name, value in own.items()}
-        return found
+            # not by its name, which may hold what a tracker does not take
+            found |= {f"{plugin.kind}.{name}": plain(value) for name, value in own.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
     def tags(self, session: Session) -> dict[str, str]:
         """What it was measured with."""

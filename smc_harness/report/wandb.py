@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from smc_harness.cells import show_level
 from smc_harness.errors import UsageError, one_line
 from smc_harness.hookspecs import hookimpl
 from smc_harness.report.tracked import curve, outcome, trajectories
@@ -48,12 +49,13 @@ class Tracker:
                 group=found.task,
                 config=found.params(session) | found.tags(session),
                 mode=None if {"WANDB_MODE", "WANDB_API_KEY"} & os.environ.keys() else "offline",
+                settings=self.client.Settings(silent=True),
             )
             run.define_metric("*", step_metric="level")
             for result in own:
-                if found_there := curve(result):
-                    run.log({"level": result.cell.level, **found_there})
-                run.summary[f"verdict {result.cell.level:g}"] = result.verdict.value
+                if measured := curve(result):
+                    run.log({"level": result.cell.level, **measured})
+                run.summary[f"verdict {show_level(result.cell.level)}"] = result.verdict.value
             run.summary.update(outcome(own))
             artifact = self.client.Artifact(f"session-{session.number}-{run.id}", "smc-harness")
             with artifact.new_file("smc-harness.json") as file:

@@ -53,6 +53,7 @@ class Cells:
         self.strict = False
         self._session: Session | None = None
         self._results: Results | None = None
+        self._refusal = ""
         self._open = ExitStack()
         self._pools: dict[tuple[str, str, tuple[int, ...]], Pool] = {}
         self._curves: dict[tuple[str, str, tuple[int, ...]], list[CellResult]] = {}
@@ -116,7 +117,10 @@ class Cells:
             self._pools = {_trajectory(pool): pool for pool in pools_of(plan(self._session))}
             self._results = self._open.enter_context(opened(self._session))
         except HarnessError as error:
-            raise pytest.UsageError(f"--smc: {error}") from error
+            if not hasattr(self.config, "workerinput"):
+                raise pytest.UsageError(f"--smc: {error}") from error
+            self._refusal = str(error)  # a process of xdist that ends here would leave xdist without a word to say
+            return
         begin(self._session, self._results, ["pytest", *self.config.invocation_params.args])
 
     @pytest.hookimpl(optionalhook=True)
@@ -134,6 +138,8 @@ class Cells:
 
     def settle(self, cell: Cell) -> CellResult:
         """The cell's result, computed now unless another one of its trajectory was asked for before."""
+        if self._refusal:
+            pytest.fail(self._refusal, pytrace=False)
         assert self._session is not None and self._results is not None
         if (pool := self._pools.get(cell.trajectory)) is not None:
             drive(self._session, pool.tracks, self._results)

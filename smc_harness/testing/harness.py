@@ -115,8 +115,10 @@ class Curve:
         return math.inf if self.found.first_fail is None else self.found.first_fail
 
     def holds_up_to(self, level: float) -> bool:
-        """Whether every measured level up to this one passed, and this or a higher one was measured."""
-        return self.last_pass is not None and self.last_pass >= level and self.first_fail > level
+        """Whether every measured level up to this one passed, and this one or a higher one below the first fail did."""
+        below = {result.verdict for result in self.cells if result.cell.level <= level}
+        reached = self.last_pass is not None and self.last_pass >= level
+        return reached and below <= {Verdict.PASS, Verdict.NOT_RUN}
 
     def __gt__(self, level: float) -> bool:
         return self.holds_up_to(level)
@@ -131,7 +133,7 @@ class Curve:
         measured = [result for result in self.cells if result.value is not None]
         dense = next((f"dense {result.dense:.4g}" for result in measured if result.dense is not None), "no dense score")
         levels = [f"{show_level(r.cell.level)}: {r.value:.4g} {r.verdict.value}" for r in measured]
-        return f"<{_label(self.found)} first fails in {interval(self.found)}; {', '.join([dense, *levels])}>"
+        return f"<first fail of {_label(self.found)}: {interval(self.found)}; {', '.join([dense, *levels])}>"
 
 
 def _label(what: Cell | FirstFail) -> str:

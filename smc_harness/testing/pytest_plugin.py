@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--smc", action="append", default=[], metavar="PATH", help="run the cells of the plugins in this "
         "file or folder as tests; without other paths, nothing else")  # fmt: skip
     group.addoption("--smc-options", action="append", default=[], metavar="WORDS", help="options of smc-harness for "
-        "them, as on its command line: '--levels 0.2,0.36 --strict'")  # fmt: skip
+        "them, as on its command line: --smc-options='--levels 0.2,0.36 --strict'")  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
