@@ -59,7 +59,7 @@ FROM_PYTEST = ROOT / "docs/how-to/pytest.md"
 
 @pytest.fixture
 def here(pytester: pytest.Pytester) -> Workshop:
-    """What the page on pytest speaks of: plugins/, tests/ and my_pruner.py; the task is a toy of the mini task's name."""
+    """What the page on pytest speaks of; its task is a toy under the name of the mini one."""
     workshop = Workshop(pytester.path)
     toy = workshop.toy()
     toy.write_text(toy.read_text().replace('name = "toy"', 'name = "protein-mini"'))
@@ -69,7 +69,7 @@ def here(pytester: pytest.Pytester) -> Workshop:
     return workshop
 
 
-@pytest.mark.parametrize("line", [line for line in "".join(blocks(FROM_PYTEST, "sh")).splitlines()])
+@pytest.mark.parametrize("line", "".join(blocks(FROM_PYTEST, "sh")).splitlines())
 def test_every_command_of_pytest_shown_collects_cells(line: str, pytester: pytest.Pytester, here: Workshop) -> None:
     program, *words = shlex.split(line)
     assert program == "pytest"
