@@ -39,7 +39,8 @@ class Harness:
         pruners, tasks: one or several; each is a name or glob of installed plugins, or a plugin itself: a module, or a
         class or object at the top of one. levels: sparsities in [0, 1); none: the paper's ten. parameters: as --set
         takes them, {"snip.batches": 8}. options: any more of the command line; what it leaves open is as in
-        [tool.smc-harness] and SMC_HARNESS_ADDOPTS. Raises UsageError for what cannot be run.
+        [tool.smc-harness] and SMC_HARNESS_ADDOPTS. Raises UsageError for what cannot be run, HarnessError where a
+        session plugin failed.
         """
         handed = [item for item in [*_several(pruners), *_several(tasks)] if not isinstance(item, str)]
         words = ["--store", str(self.store), "--seeds", str(seeds)]
@@ -57,6 +58,8 @@ class Harness:
             raise KeyboardInterrupt
         if problems := session.collection.catalogue.problems:
             raise UsageError(f"{problems[0].source}: {problems[0].reason}")
+        if session.faults:
+            raise HarnessError(f"a session plugin failed: {session.faults[0]}")
         return Run(session.in_order())
 
 
