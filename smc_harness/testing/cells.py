@@ -48,7 +48,10 @@ class Cells:
         self.config = config
         words = [word for path in config.option.smc for word in ("--collect", path)]
         for text in config.option.smc_options:
-            words += shlex.split(text)
+            try:
+                words += shlex.split(text)
+            except ValueError as error:
+                raise pytest.UsageError(f"--smc-options={text}: {error}; quote it as for a shell") from error
         self.words = [*words, "-p", "no:terminal"]
         self.strict = False
         self._session: Session | None = None

@@ -119,3 +119,19 @@ def test_parameters_are_set_and_what_cannot_be_run_is_a_usage_error(
     workshop.write("plugins/broken.py", "import nowhere_to_be_found  # hookimpl")
     with pytest.raises(UsageError, match="plugins/broken.py: import failed: ModuleNotFoundError"):
         smc("mine", "toy", levels=[0.5])
+
+
+def test_a_session_plugin_that_fails_is_not_passed_over(smc: Callable[..., Run], workshop: Workshop) -> None:
+    workshop.write(
+        "plugins/listener.py",
+        """
+        from smc_harness import hookimpl
+        name = "listener"
+
+        @hookimpl
+        def cell_finished(result):
+            raise OSError("nobody listens")
+        """,
+    )
+    with pytest.raises(HarnessError, match="a session plugin failed: OSError: nobody listens"):
+        smc("mine", "toy", levels=[0.5])

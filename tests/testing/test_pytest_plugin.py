@@ -172,6 +172,7 @@ def test_what_breaks_or_ends_its_process_is_an_error_of_its_cells_alone(
             ["--smc-options", "--json x"],
             "--smc: --json of smc-harness is set; smc-harness --json would work, on the same store",
         ),
+        (["--smc-options=-k 'mine"], "--smc-options=-k 'mine: No closing quotation; quote it as for a shell"),
         (["toy::min"], "--smc: toy::min: no cell has this id; did you mean *"),
         (
             ["--smc-options", "--tasks mawps-gts --data-dir ."],
