@@ -16,6 +16,8 @@ from tests.workshop import Ran, Workshop
 if TYPE_CHECKING:
     from smc_harness.lifecycle.trajectory import Trajectory
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:

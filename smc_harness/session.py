@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
@@ -47,7 +48,7 @@ class Session:
     results: by cell id, in the order in which they were settled. denses: by (task, seed). running: what is under way,
     by "task::pruner seedK". interrupted: whether Ctrl-C ended it. faults: what session plugins raised. device: what is
     computed on. keep_report: puts the JSON of the run into the store, under its number. comparison: with --baseline,
-    what got worse or better; there when the session has finished.
+    what got worse or better; code: what came of it; both there when the session has finished.
     """
 
     config: Config
@@ -62,6 +63,7 @@ class Session:
     device: Device = field(default_factory=Device)
     keep_report: Callable[[str], None] = lambda report: None
     comparison: Comparison | None = None
+    code: ExitCode = ExitCode.DONE
 
     def in_order(self) -> list[CellResult]:
         """One result for every collected cell, in collection order; `not-run` for those that were not needed.
@@ -79,7 +81,7 @@ class Session:
             mine = sorted(added.get(_trajectory(cell), []), key=lambda result: result.cell.level)
             below = [result for result in mine if result.cell.level < cell.level]
             above = [result for result in mine if result.cell.level > cell.level]
-            found += [*below, self.results.get(cell.id) or self._not_run(cell)]
+            found += [*below, self.result_of(cell)]
             added[_trajectory(cell)] = above
             if cell.id == last[_trajectory(cell)]:
                 found += above
@@ -108,7 +110,10 @@ class Session:
         options = self.config.options
         return rule_of(options.verdict, margin_of(task.name, options.tolerance, task.declared("tolerance")))
 
-    def _not_run(self, cell: Cell) -> CellResult:
+    def result_of(self, cell: Cell) -> CellResult:
+        """Of a collected cell; `not-run` if it is not settled."""
+        if (found := self.results.get(cell.id)) is not None:
+            return found
         dense = self.denses[cell.task, cell.seed].measurement
         metric = str(self.collection.tasks[cell.task].declared("metric", "score"))
         return CellResult(cell, Verdict.NOT_RUN, metric, dense=dense.value if dense else None)
@@ -118,39 +123,59 @@ def _trajectory(cell: Cell) -> tuple[str, str, int]:
     return cell.task, cell.pruner, cell.seed
 
 
-def run(config: Config, command: list[str]) -> ExitCode:
-    """Collect, plan, run, report."""
-    store = Path(config.options.store)
+def run(config: Config, command: list[str]) -> Session:
+    """Collect, plan, run, report. Returns the settled session, whose `code` says what came of it. Raises UsageError."""
     reference = Reference.of(config.options.baseline, config.options.update_baseline)
-    session = Session(config, collect(config), store)
+    session = Session(config, collect(config), Path(config.options.store))
     stop = cannot_start(session)
     tracks = plan(session) if stop is None else []
-    # nothing of the store is lost, and nothing is shown, before all that was asked for is known to be possible
-    if config.options.cache_clear:
-        folder.clear(store)
-    results = Results(folder.prepare(store))
-    try:
-        config.hook.session_started(session=session)
+    with opened(session) as results:
         if stop is not None:
+            session.code = stop
+            config.hook.session_started(session=session)
             config.hook.session_finished(session=session, results=[])
-            return stop
-        session.number = results.begin_session(shlex.join(command))
-        session.keep_report = partial(results.keep_report, session.number)
-        _drive(session, tracks, results)
-        settled = session.in_order()
-        if reference is not None:
-            session.comparison = reference.compare(measured(session), outcomes(session))
-        code = exit_code(session, settled)
-        for fault in dict.fromkeys(session.faults):
-            print(f"smc-harness: a session plugin failed: {fault}", file=sys.stderr)
-        results.end_session(session.number, code)
-        config.hook.session_finished(session=session, results=settled)
-        config.hook.report(results=settled, config=config)
-        if reference is not None and config.options.update_baseline:
-            _update(reference, session)
-        return code
+            return session
+        begin(session, results, command)
+        drive(session, tracks, results)
+        end(session, results, reference)
+    return session
+
+
+@contextmanager
+def opened(session: Session) -> Iterator[Results]:
+    """The results of the session's store, which is emptied before if that was asked for.
+
+    Nothing of it is lost, and nothing shown, before all that was asked for is known to be possible: `plan` comes first.
+    """
+    if session.config.options.cache_clear:
+        folder.clear(session.store)
+    results = Results(folder.prepare(session.store))
+    try:
+        yield results
     finally:
         results.close()
+
+
+def begin(session: Session, results: Results, command: list[str]) -> None:
+    """The session has a number in the store from here on."""
+    session.config.hook.session_started(session=session)
+    session.number = results.begin_session(shlex.join(command))
+    session.keep_report = partial(results.keep_report, session.number)
+
+
+def end(session: Session, results: Results, reference: Reference | None = None) -> None:
+    """Compare, write down, report. Raises UsageError for a baseline that cannot be written."""
+    config, settled = session.config, session.in_order()
+    if reference is not None:
+        session.comparison = reference.compare(measured(session), outcomes(session))
+    session.code = exit_code(session, settled)
+    for fault in dict.fromkeys(session.faults):
+        print(f"smc-harness: a session plugin failed: {fault}", file=sys.stderr)
+    results.end_session(session.number, session.code)
+    config.hook.session_finished(session=session, results=settled)
+    config.hook.report(results=settled, config=config)
+    if reference is not None and config.options.update_baseline:
+        _update(reference, session)
 
 
 def cannot_start(session: Session) -> ExitCode | None:
@@ -205,7 +230,8 @@ def _dense(task: Plugin, seed: int, options: RunOptions) -> Dense:
     return Dense(task, seed, options, keys.cell(trained, task, options))
 
 
-def _drive(session: Session, tracks: list[Track], results: Results) -> None:
+def drive(session: Session, tracks: list[Track], results: Results) -> None:
+    """Settle these tracks, of which there may be more to come; a Ctrl-C leaves the session `interrupted`."""
     options = session.config.options
 
     def finished(result: CellResult, key: str | None) -> None:

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "smc_harness"
 
 # From top to bottom: a room imports from itself and from rooms below it.
 ROOMS = [
+    "testing",
     "cli",
     "report",
     "session",

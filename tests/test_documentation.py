@@ -66,6 +66,39 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
     assert ran.code == 0, ran.err
 
 
+FROM_PYTEST = ROOT / "docs/how-to/pytest.md"
+
+
+@pytest.fixture
+def here(pytester: pytest.Pytester) -> Workshop:
+    """What the page on pytest speaks of; its task is a toy under the name of the mini one."""
+    workshop = Workshop(pytester.path)
+    toy = workshop.toy()
+    toy.write_text(toy.read_text().replace('name = "toy"', 'name = "protein-mini"'))
+    workshop.write("my_pruner.py", workshop.pruner("mine").read_text())
+    workshop.write("tests/test_nothing.py", "def test_mine():\n    pass\n")
+    workshop.write("pytest.ini", "[pytest]\npythonpath = .\nfilterwarnings = error\n")
+    return workshop
+
+
+@pytest.mark.parametrize("line", "".join(blocks(FROM_PYTEST, "sh")).splitlines())
+def test_every_command_of_pytest_shown_collects_cells(line: str, pytester: pytest.Pytester, here: Workshop) -> None:
+    program, *words = shlex.split(line)
+    assert program == "pytest"
+    ran = pytester.runpytest_subprocess(*words, "--co", "-q")
+    assert ran.ret == 0
+    ran.stdout.fnmatch_lines(["protein-mini::mine[[]0.36,seed0[]]"])
+
+
+def test_the_tests_of_the_page_on_pytest_pass(
+    pytester: pytest.Pytester, here: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMC_HARNESS_ADDOPTS", "--collect plugins/toy.py -n 0 --tolerance 0.1")
+    (source,) = blocks(FROM_PYTEST, "python")
+    here.write("test_of_the_page.py", source)
+    pytester.runpytest_subprocess("test_of_the_page.py").assert_outcomes(passed=2)
+
+
 def test_the_page_on_pruners_is_what_the_plugins_say() -> None:
     assert PRUNERS.read_text(encoding="utf-8") == pruners(), "python -m docs.generate writes it anew"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -91,6 +92,23 @@ def test_a_killed_mini_suite_and_a_subset_of_it_equal_an_undisturbed_run(worksho
     subset = workshop.run(*run, "-n", "1", "--store", "c", "-k", "protein and snip", timeout=600)
     assert len(values(subset)) == 2
     assert values(subset).items() <= values(undisturbed).items()
+
+
+def test_items_of_pytest_in_two_processes_have_the_verdicts_of_the_command_line(
+    workshop: Workshop, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = "--tasks protein-mini,translation-mini --pruners magnitude-after,snip --levels 0.2,0.488,0.672"
+    told = workshop.run("--collect", PLUGINS, *chosen.split(), "-n", "2", "--store", "a", timeout=600)
+    monkeypatch.setenv("SMC_HARNESS_ADDOPTS", f"{chosen} -n 1 --store {workshop.folder / 'b'}")
+    ran = pytester.runpytest_subprocess("--smc", PLUGINS, "-n", "2", "--junitxml", "junit.xml", timeout=600)
+    assert ran.ret == 0
+    found = {}
+    for case in ElementTree.parse(pytester.path / "junit.xml").iter("testcase"):
+        said = {item.attrib["name"]: item.attrib["value"] for item in case.iter("property")}
+        value = float(said["value"]) if "value" in said else None
+        found[f"{case.attrib['classname']}::{case.attrib['name']}"] = (said["verdict"], value)
+    assert found == {name: (cell["verdict"], cell["value"]) for name, cell in told.cells().items()}
+    assert {"pass", "fail", "not-run"} == {verdict for verdict, _ in found.values()}
 
 
 @pytest.mark.skipif(DATA is None, reason="SMC_DATA_DIR is not set")

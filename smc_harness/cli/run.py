@@ -6,19 +6,21 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from smc_harness.cli import COMMANDS
 from smc_harness.cli.options import run_parser
 from smc_harness.cli.sessions import load_session_plugins
 from smc_harness.config import Config, new_manager, parse
 from smc_harness.discovery.catalogue import discover
+from smc_harness.discovery.handed import hand_over
 from smc_harness.errors import ExitCode, PluginError, UsageError, one_line
 from smc_harness.report.files import takes_stdout
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code. Raises UsageError."""
-    config = _configured(arguments)
+    config = configured(arguments)
     # where a program reads standard output, whatever else is printed, by whomever, goes to standard error
     with redirect_stdout(sys.stderr if takes_stdout(config.options) else sys.stdout):
         config.hook.configure(config=config)
@@ -26,13 +28,18 @@ def main(arguments: Sequence[str]) -> int:
             return _collect_only(config)
         from smc_harness.session import run
 
-        return run(config, ["smc-harness", *arguments])
+        return run(config, ["smc-harness", *arguments]).code
 
 
-def _configured(arguments: Sequence[str]) -> Config:
-    """The settled options, session plugins that add some included."""
+def configured(arguments: Sequence[str], handed: Sequence[Any] = ()) -> Config:
+    """The settled options, session plugins that add some included. Raises UsageError.
+
+    handed: plugins as objects, beside those that are found; see `hand_over`.
+    """
     early = parse(run_parser(add_help=False), arguments, known_only=True)
     catalogue = discover([Path(path) for path in early.collect])
+    for item in handed:
+        hand_over(catalogue, item)
     manager = new_manager()
     listeners = load_session_plugins(manager, catalogue, early.plugins)
     parser = run_parser()

@@ -152,21 +152,21 @@ def _mentions_hookimpl(file: Path) -> bool:
 
 
 def _add_file(catalogue: Catalogue, file: Path) -> None:
-    source = _shown(file)
+    source = shown(file)
     locator = Locator("session", "", source, path=str(file))
     try:
-        declared = _declared_in(import_module(locator), locator)
+        declared = declared_in(import_module(locator), locator)
     except HarnessError as error:
         catalogue.add_problem(source, error)
         return
     for item, place in declared:
         try:
-            _add_collected(catalogue, _named(item, place))
+            add_collected(catalogue, named(item, place))
         except Exception as error:  # reading a declaration may run the plugin's code
             catalogue.add_problem(source, error)
 
 
-def _declared_in(module: ModuleType, locator: Locator) -> list[tuple[Any, Locator]]:
+def declared_in(module: ModuleType, locator: Locator) -> list[tuple[Any, Locator]]:
     """What the module offers, each with its place: the module itself, or what its `plugins` names."""
     several = getattr(module, "plugins", None)
     if several is None:
@@ -176,7 +176,7 @@ def _declared_in(module: ModuleType, locator: Locator) -> list[tuple[Any, Locato
     return [(item, replace(locator, attribute="plugins", index=i)) for i, item in enumerate(several)]
 
 
-def _named(item: Any, place: Locator) -> Locator:
+def named(item: Any, place: Locator) -> Locator:
     """The place, with name and kind. Raises PluginError unless the plugin keeps the rules."""
     name = getattr(item, "name", None)
     if not isinstance(name, str) or not name:
@@ -189,7 +189,8 @@ def _named(item: Any, place: Locator) -> Locator:
     return replace(place, name=name, kind=kind)
 
 
-def _add_collected(catalogue: Catalogue, locator: Locator) -> None:
+def add_collected(catalogue: Catalogue, locator: Locator) -> None:
+    """Raises PluginError where another file offers a plugin of that kind and name."""
     kind, name = locator.kind, locator.name
     other = catalogue.collected[kind].get(name)
     if other is not None and other.path is not None:
@@ -199,7 +200,8 @@ def _add_collected(catalogue: Catalogue, locator: Locator) -> None:
         catalogue.notices.append(f"{locator.source}: takes the place of the installed {kind} {name!r}")
 
 
-def _shown(file: Path) -> str:
+def shown(file: Path) -> str:
+    """Relative to the working directory, if it is below that."""
     try:
         return str(file.relative_to(Path.cwd()))
     except ValueError:
