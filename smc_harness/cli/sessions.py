@@ -11,7 +11,11 @@ from smc_harness.discovery.catalogue import Catalogue
 from smc_harness.discovery.loading import Plugin, load
 from smc_harness.errors import PluginError, UsageError, nearest
 
-BUILT_IN = {"terminal": "smc_harness.report.terminal", "json": "smc_harness.report.json_file"}
+BUILT_IN = {
+    "terminal": "smc_harness.report.terminal",
+    "json": "smc_harness.report.json_file",
+    "html": "smc_harness.report.html_file",
+}
 """Our own reports are session plugins like any other: -p no:NAME removes one, another of its name replaces it."""
 
 

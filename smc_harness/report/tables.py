@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rich import box
@@ -97,7 +98,9 @@ def _mark(outcome: int | None) -> str:
     return f" {_AGAINST_OWN[outcome][0]}" if outcome in _AGAINST_OWN else ""
 
 
-def _style(found: FirstFail) -> str:
+def _style(found: FirstFail | None) -> str:
+    if found is None:
+        return "dim"
     if found.first_fail is None and found.highest is None:
         return STYLES["error"] if found.unsettled is Verdict.ERROR else "dim"
     return STYLES["pass"] if found.first_fail is None else STYLES["fail"] if found.last_pass is None else ""
@@ -115,22 +118,27 @@ def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> Non
     tasks = list(dict.fromkeys(item.task for item in found))
     for table in fitting(console, tasks, lambda shown: _table(run, results, shown)):
         console.print(table)
-    for task, how in _selections(run).items():
-        console.print(f"{visible(task)}: the weights were selected on {how}", style="dim", markup=False)
+    for line in explained(run, found):
+        console.print(line, style="dim", markup=False)
+    if any(not item.monotone for item in found):
+        console.print()
+
+
+def explained(run: Run, found: Sequence[FirstFail]) -> list[str]:
+    """What the marks in the table mean, and on what weights were selected, a line each."""
+    lines = [f"{visible(task)}: the weights were selected on {how}" for task, how in _selections(run).items()]
     over = over_seeds(found)
     if over:
-        console.print("of several seeds: the median one; where the first of them fails, and the last", style="dim")
+        lines.append("of several seeds: the median one; where the first of them fails, and the last")
     if not over and any(is_doubtful(item) for item in found):
-        doubt = "? chance alone may have put an end of this interval where it is; --json has a confidence set"
-        console.print(doubt, style="dim")
+        lines.append("? chance alone may have put an end of this interval where it is; --json has a confidence set")
     against = {item.against_own_ratios for item in compare(found)}
     for outcome, (mark, words) in _AGAINST_OWN.items():
         if outcome in against:
-            console.print(
-                f"{mark} {words} random pruning with its own ratio in every tensor (~own-ratios)", style="dim"
-            )
+            lines.append(f"{mark} {words} random pruning with its own ratio in every tensor (~own-ratios)")
     if any(not item.monotone for item in found):
-        console.print("~ a level above the first fail passed: the curve is not monotone\n", style="dim")
+        lines.append("~ a level above the first fail passed: the curve is not monotone")
+    return lines
 
 
 def fitting(
@@ -154,13 +162,35 @@ def by_phase(results: Iterable[CellResult]) -> dict[str, str]:
     return {name: phases[name] for name in order}
 
 
-def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
-    cells: dict[tuple[str, str], list[FirstFail]] = {}
+@dataclass(frozen=True)
+class Told:
+    """A line of an entry of the first-fail table. found: what it tells of; None for the range over seeds."""
+
+    text: str
+    found: FirstFail | None
+
+
+def told(results: Sequence[CellResult]) -> dict[tuple[str, str], list[Told]]:
+    """By (pruner, task): of each trajectory its interval; of seeds judged one by one, the median and the range."""
     found = first_fails(results)
-    for item in found:
-        cells.setdefault((item.pruner, item.task), []).append(item)
-    over = {(item.pruner, item.task): item for item in over_seeds(found)}
     marks = {(item.pruner, item.task, item.seed): _mark(item.against_own_ratios) for item in compare(found)}
+    over = {(item.pruner, item.task): item for item in over_seeds(found)}
+    lines: dict[tuple[str, str], list[Told]] = {}
+    for item in found:
+        mine, median = lines.setdefault((item.pruner, item.task), []), over.get((item.pruner, item.task))
+        if median is None or item.seed not in median.seeds:
+            mine.append(Told(interval(item) + marks.get((item.pruner, item.task, item.seed), ""), item))
+    for (pruner, task), item in over.items():
+        mark = marks.get((pruner, task, item.median.seed), "")
+        lines[pruner, task] += [
+            Told(interval(item.median, doubt=False) + mark, item.median),
+            Told(spread(item), None),
+        ]
+    return lines
+
+
+def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
+    lines = told(results)
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("pruner", overflow="fold")
     table.add_column("phase", overflow="fold", style="dim")
@@ -170,14 +200,8 @@ def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Tab
     for pruner, phase in by_phase(results).items():
         row = []
         for task in tasks:
-            items, median = cells.get((pruner, task), []), over.get((pruner, task))
-            shown = [item for item in items if median is None or item.seed not in median.seeds]
-            lines = [Text(interval(item) + marks.get((pruner, task, item.seed), ""), _style(item)) for item in shown]
-            if median is not None:
-                mark = marks.get((pruner, task, median.median.seed), "")
-                lines.append(Text(interval(median.median, doubt=False) + mark, _style(median.median)))
-                lines.append(Text(spread(median), "dim"))
-            row.append(Text("\n").join(lines))
+            shown = [Text(line.text, _style(line.found)) for line in lines.get((pruner, task), [])]
+            row.append(Text("\n").join(shown))
         table.add_row(Text(visible(pruner)), phase, *row)
     return table
 
