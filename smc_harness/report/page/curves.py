@@ -17,8 +17,8 @@ from smc_harness.verdict.margin import margin_of
 _Z = NormalDist().inv_cdf(0.95)
 HOW = {
     "paired": "around a score: dense less the drop that the same examples allow; each end is wrong in one case of 20",
-    "wilson": "around an accuracy: what its number of examples allows (Wilson), the dense model's share of the chance "
-    "left in; each end is wrong in one case of 20",
+    "wilson": "around an accuracy: what as many other examples could have given (Wilson); each end is wrong in one case of "
+    "20; the drop from dense is known better, since both models answer the same examples",
     "range": "around the median of several seeds: the lowest and the highest seed",
 }
 """What an interval is, in words."""

@@ -6,7 +6,7 @@ const badge = (verdict) => make("span", { class: `verdict ${verdict}` }, verdict
 const isNumber = { number: true };
 
 const CELL_COLUMNS = [
-  { title: "cell", text: (cell) => cell.id },
+  { title: "cell", text: (cell) => make("span", {}, ...breakable(cell.id)), key: (cell) => cell.id },
   { title: "verdict", text: (cell) => badge(verdictOf(cell)), key: (cell) => cell.verdict },
   { title: "score", text: (cell) => score(cell.value, unitOf(cell)), key: (cell) => cell.value, ...isNumber },
   { title: "dense", text: (cell) => score(cell.dense, unitOf(cell)), key: (cell) => cell.dense, ...isNumber },

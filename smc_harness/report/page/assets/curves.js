@@ -9,7 +9,7 @@ const shape = (pruner) => pruner % SHAPES.length;
 
 const shown = new Set(pruners.keys());
 let withSeeds = true, withPublished = false;
-const views = [];
+const updates = [];
 
 function points(task) {
   const rows = [];
@@ -28,6 +28,15 @@ const seedsOf = (task) => task.curves.flatMap(({ pruner, seeds }) =>
 const publishedOf = (task) => (task.published?.curves ?? []).flatMap(({ pruner, points }) =>
   points.map(([at, value, note]) => ({ pruner, level: at, value, note, name: pruners[pruner].name, text: score(value, task.unit) })));
 
+/** What is shown of a task, and from where to where its scores reach. */
+function chosen(task) {
+  const found = (rows) => rows.filter(({ pruner }) => shown.has(pruner)).flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]);
+  const dense = task.dense === null ? [] : [task.dense, task.passes];
+  const all = [...dense, ...found(points(task)), ...found(withSeeds ? seedsOf(task) : []), ...found(withPublished ? publishedOf(task) : [])];
+  const [bottom, top] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
+  return { shown: [...shown], withSeeds, withPublished, bottom, top };
+}
+
 const tooltip = (fields) => Object.entries(fields).map(([title, field]) => ({ field, title, type: "nominal" }));
 const isShown = { filter: "indexof(shown, datum.pruner) >= 0" };
 const place = { x: { field: "level", type: "quantitative" }, y: { field: "value", type: "quantitative" } };
@@ -38,8 +47,6 @@ function specification(task) {
   const known = pruners.map((_, i) => i);
   const series = { field: "pruner", type: "nominal", legend: null, scale: { domain: known, range: known.map(colour) } };
   const marks = { field: "pruner", type: "nominal", legend: null, scale: { domain: known, range: known.map((i) => SHAPES[shape(i)]) } };
-  const all = [...rows.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]), ...published.map(({ value }) => value), ...seeds.map(({ value }) => value)];
-  if (task.dense !== null) all.push(task.dense, task.passes);
   const levels = [...rows, ...published].map((row) => row.level);
   const layer = [];
   if (task.dense !== null) {
@@ -69,10 +76,10 @@ function specification(task) {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     description: `${task.metric} of ${task.name} over sparsity, a line for each pruner`,
     width: "container", height: 280, autosize: { type: "fit", contains: "padding" },
-    params: [{ name: "shown", value: [...shown] }, { name: "withSeeds", value: withSeeds }, { name: "withPublished", value: withPublished }],
+    params: Object.entries(chosen(task)).map(([name, value]) => ({ name, value })),
     encoding: {
       x: { title: "sparsity", scale: { domain: [Math.max(0, Math.min(...levels) - 0.05), Math.min(1, Math.max(...levels) + 0.03)], nice: false } },
-      y: { title: percent ? task.metric : task.unit || task.metric, axis: { format: percent ? "%" : "~g" }, scale: { domain: [Math.min(...all), Math.max(...all)], zero: false, nice: true } },
+      y: { title: percent ? task.metric : task.unit || task.metric, axis: { format: percent ? "%" : ".6~g" }, scale: { domain: [{ expr: "bottom" }, { expr: "top" }], zero: false, nice: true } },
     },
     layer,
     config: {
@@ -105,13 +112,16 @@ function panel(task) {
   document.getElementById("charts").append(make("section", { class: "chart" }, make("h3", {}, task.name), make("div", { class: "dim" }, dense + paper), plot, details));
   return async () => {
     const { view } = await vegaEmbed(plot, specification(task), { renderer: "svg", actions: false, ast: true, tooltip: { disableDefaultStyle: true } });
-    views.push(view);
-    update(view);  // what was chosen since the drawing began
+    const update = () => {
+      Object.entries(chosen(task)).forEach(([name, value]) => view.signal(name, value));
+      view.runAsync();
+    };
+    updates.push(update);
+    update();  // what was chosen since the drawing began
   };
 }
 
-const update = (view) => view.signal("shown", [...shown]).signal("withSeeds", withSeeds).signal("withPublished", withPublished).runAsync();
-const updateAll = () => views.forEach(update);
+const updateAll = () => updates.forEach((update) => update());
 
 function checkbox(checked, changed, ...label) {
   const input = make("input", { type: "checkbox", change: () => { changed(input.checked); updateAll(); } });

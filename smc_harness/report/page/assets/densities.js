@@ -14,7 +14,7 @@ function heatMap(curve) {
     const share = cell.tensors === found[0].tensors ? density(cell, number) : NaN;
     if (Number.isNaN(share)) return make("td", {}, "");
     const text = `${(100 * share).toFixed(1)} %`;
-    const box = make("td", { class: share === 0 ? "dead" : null, title: `${name} at ${level(cell.level)}: ${text} of its weights live` }, (100 * share).toFixed(share < 0.0995 || share === 1 ? 1 : 0));
+    const box = make("td", { class: share === 0 ? "dead" : null, title: `${name} at ${level(cell.level)}: ${text} of its weights live` }, (100 * share).toFixed(share < 0.0995 && share > 0 ? 1 : 0));
     box.style.setProperty("--share", text.replace(" ", ""));
     return box;
   };

@@ -37,3 +37,6 @@ function choice(label, texts, changed) {
   const select = make("select", { change: () => changed(select.selectedIndex) }, ...texts.map((text) => make("option", {}, text)));
   return [make("label", {}, label, select), select];
 }
+
+/** A cell's id, which may be broken where its parts begin. */
+const breakable = (id) => id.split(/(?<=::)|(?=\[)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));

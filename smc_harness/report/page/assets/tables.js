@@ -36,14 +36,16 @@ function sortMatrix(table) {
   sortable([...table.tHead.rows[0].cells], (number, descending) => body.append(...sorted([...body.rows], key(number), descending)));
 }
 
-const AT_ONCE = 100;
+const AT_ONCE = 25;
 
 /**
  * A table of many rows, of which the first are shown, and more on demand and in print.
- * columns: [{title, text(row), key(row), number}]; the first is the head of its row. details(row): what opens below it.
+ * columns: [{title, text(row), key(row), number}]; the first is the head of its row, and one that is empty is left out.
+ * details(row): what opens below a row.
  */
 class Rows {
-  constructor(title, columns, rows, details = null) {
+  constructor(title, possible, rows, details = null) {
+    const columns = possible.filter(({ text }) => rows.some((row) => text(row) !== ""));
     Object.assign(this, { columns, rows, details, found: rows, order: null, limit: AT_ONCE });
     this.body = make("tbody");
     this.status = make("p", { class: "dim", role: "status" });
