@@ -180,11 +180,11 @@ def told(results: Sequence[CellResult]) -> dict[tuple[str, str], list[Told]]:
         mine, median = lines.setdefault((item.pruner, item.task), []), over.get((item.pruner, item.task))
         if median is None or item.seed not in median.seeds:
             mine.append(Told(interval(item) + marks.get((item.pruner, item.task, item.seed), ""), item))
-    for (pruner, task), item in over.items():
-        mark = marks.get((pruner, task, item.median.seed), "")
+    for (pruner, task), seeds in over.items():
+        mark = marks.get((pruner, task, seeds.median.seed), "")
         lines[pruner, task] += [
-            Told(interval(item.median, doubt=False) + mark, item.median),
-            Told(spread(item), None),
+            Told(interval(seeds.median, doubt=False) + mark, seeds.median),
+            Told(spread(seeds), None),
         ]
     return lines
 

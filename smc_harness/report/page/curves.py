@@ -17,16 +17,19 @@ from smc_harness.verdict.margin import margin_of
 _Z = NormalDist().inv_cdf(0.95)
 HOW = {
     "paired": "around a score: dense less the drop that the same examples allow; each end is wrong in one case of 20",
-    "wilson": "around an accuracy: what as many other examples could have given (Wilson); each end is wrong in one case of "
-    "20; the drop from dense is known better, since both models answer the same examples",
-    "range": "around the median of several seeds: the lowest and the highest seed",
+    "wilson": "around an accuracy: what as many other examples could have given (Wilson); each end is wrong in one "
+    "case of 20; the drop from dense is known better, since both models answer the same examples",
+    "range": "around the median of the seeds that were measured at a level: the lowest and the highest of them",
 }
 """What an interval is, in words."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The score of one pruner at one level, over its seeds, in the task's unit. how: a key of HOW; None: no interval."""
+    """The score of one pruner at one level, over its seeds, in the task's unit.
+
+    how: a key of HOW; None where there is no interval.
+    """
 
     value: float
     low: float | None = None
@@ -49,8 +52,8 @@ def estimate(results: Sequence[CellResult], unit: str, higher_is_better: bool) -
     pooled, found = first.pooled, first.judgement
     if found is not None and found.low is not None and found.high is not None and denses:
         value, dense = (pooled.value, pooled.dense) if pooled else (fmean(values), fmean(denses))
-        low, high = (dense - found.high, dense - found.low) if higher_is_better else (dense + found.low, dense + found.high)
-        return Estimate(value, low, high, "paired")
+        ends = (dense - found.high, dense - found.low) if higher_is_better else (dense + found.low, dense + found.high)
+        return Estimate(value, *ends, "paired")
     n = pooled.n if pooled else first.measurement.n if first.measurement else 0
     if pooled is None and len(values) > 1:
         return Estimate(median(values), min(values), max(values), "range")
@@ -81,7 +84,7 @@ def of_task(run: SavedRun, task: str, published: Curves | None, pruners: Sequenc
 
 
 def _curve(results: Sequence[CellResult], unit: str, higher_is_better: bool) -> dict[str, Any]:
-    """points: [level, value, low, high, how, verdicts]. seeds: of several, the [level, value]s of each."""
+    """points: [level, value, low, high, how, verdicts, seeds]. seeds: of several, the [level, value]s of each."""
     levels: dict[float, list[CellResult]] = {}
     seeds: dict[int, list[tuple[float, float | None]]] = {}
     for result in sorted(results, key=lambda result: (result.cell.level, result.cell.seed)):
@@ -91,7 +94,7 @@ def _curve(results: Sequence[CellResult], unit: str, higher_is_better: bool) -> 
     for level, found in levels.items():
         of = estimate(found, unit, higher_is_better)
         verdicts = ", ".join(dict.fromkeys(result.verdict.value for result in found))
-        points.append((level, of.value, of.low, of.high, of.how, verdicts))
+        points.append((level, of.value, of.low, of.high, of.how, verdicts, len(found)))
     return {"points": points, "seeds": [{"seed": s, "points": p} for s, p in seeds.items()] if len(seeds) > 1 else []}
 
 

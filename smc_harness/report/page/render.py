@@ -7,7 +7,8 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -81,6 +82,7 @@ def _policy(scripts: list[str]) -> str:
     return "default-src 'none'; style-src 'unsafe-inline'; script-src " + " ".join(f"'sha256-{h}'" for h in hashes)
 
 
+@cache
 def _library() -> str:
     """Vega-Lite and what it needs, as its Python package carries it."""
     import vl_convert
@@ -96,13 +98,13 @@ def _asset(name: str) -> str:
     return files("smc_harness.report.page").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _counts(results: list[CellResult] | Any) -> list[tuple[str, str]]:
+def _counts(results: Sequence[CellResult]) -> list[tuple[str, str]]:
     """For each verdict that there is: its name, and `3 failed`."""
     found = Counter(result.verdict for result in results)
     return [(v.value, f"{found[v]} {_NAMES.get(v, v.value)}") for v in Verdict if found[v]]
 
 
-def _size(results: list[CellResult] | Any) -> str:
+def _size(results: Sequence[CellResult]) -> str:
     """`2 pruners on 1 task, at 10 levels, with 1 seed: 20 cells`."""
     number = {axis: len({getattr(r.cell, axis) for r in results}) for axis in ("pruner", "task", "level", "seed")}
     what = {axis: counted(n, axis) for axis, n in number.items()}

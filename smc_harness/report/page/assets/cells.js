@@ -59,7 +59,7 @@ function showCells(box) {
     table.filter((cell) => (wanted === null || cell.verdict === wanted) && words.every((word) => text.get(cell).includes(word)));
   };
   const search = make("input", { type: "search", input: filter });
-  const [label, select] = choice("verdict", ["all", ...verdicts.map((number) => data.cells.verdicts[number])], filter);
+  const [label, select] = choice("verdict", "verdict", ["all", ...verdicts.map((number) => data.cells.verdicts[number])], filter);
   const controls = make("div", { class: "controls" }, make("label", {}, "with the words", search), label);
   box.replaceChildren(make("p", {}, "Press a cell for its command, its findings and its densities."), controls, ...table.elements);
 }

@@ -14,9 +14,9 @@ const updates = [];
 function points(task) {
   const rows = [];
   for (const { pruner, points } of task.curves) {
-    for (const [at, value, low, high, how, verdict] of points) {
+    for (const [at, value, low, high, how, verdict, seeds] of points) {
       const interval = how === null ? "none" : `${score(low, task.unit)} to ${score(high, task.unit)}`;
-      rows.push({ pruner, level: at, value, low, high, how, verdict, interval, name: pruners[pruner].name, text: score(value, task.unit) });
+      rows.push({ pruner, level: at, value, low, high, how, verdict, seeds, interval, name: pruners[pruner].name, text: score(value, task.unit) });
     }
   }
   return rows;
@@ -70,10 +70,10 @@ function specification(task) {
         shape: marks,
         fill: { condition: { test: "datum.verdict === 'fail'", value: "var(--paper)" }, ...series },
         description: { field: "text", type: "nominal" },
-        tooltip: tooltip({ pruner: "name", sparsity: "level", [task.metric]: "text", interval: "interval", verdict: "verdict" }) } }] },
+        tooltip: tooltip({ pruner: "name", sparsity: "level", [task.metric]: "text", interval: "interval", verdict: "verdict",
+          ...(seeds.length ? { "seeds measured": "seeds" } : {}) }) } }] },
   );
   return {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     description: `${task.metric} of ${task.name} over sparsity, a line for each pruner`,
     width: "container", height: 280, autosize: { type: "fit", contains: "padding" },
     params: Object.entries(chosen(task)).map(([name, value]) => ({ name, value })),
@@ -111,7 +111,7 @@ function panel(task) {
   const paper = task.published ? `, published dense ${score(task.published.dense, task.unit)}` : "";
   document.getElementById("charts").append(make("section", { class: "chart" }, make("h3", {}, task.name), make("div", { class: "dim" }, dense + paper), plot, details));
   return async () => {
-    const { view } = await vegaEmbed(plot, specification(task), { renderer: "svg", actions: false, ast: true, tooltip: { disableDefaultStyle: true } });
+    const { view } = await vegaEmbed(plot, specification(task), { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { disableDefaultStyle: true } });
     const update = () => {
       Object.entries(chosen(task)).forEach(([name, value]) => view.signal(name, value));
       view.runAsync();

@@ -37,7 +37,7 @@ function chooseDensities(box) {
   };
   const controls = axes.map((axis) => {
     const values = [...new Map(curves.map((cell) => [cell[axis], names[axis](cell)]))];
-    const [label, select] = choice(axis, values.map(([, text]) => text), (number) => { chosen[axis] = values[number][0]; draw(); });
+    const [label, select] = choice(`densities-${axis}`, axis, values.map(([, text]) => text), (number) => { chosen[axis] = values[number][0]; draw(); });
     selects[axis] = (value) => { select.selectedIndex = values.findIndex(([known]) => known === value); };
     return label;
   });

@@ -32,10 +32,10 @@ const seconds = (value) => (value === null ? "" : value < 10 ? value.toFixed(2) 
 const memory = (bytes) => (bytes === null ? "" : `${(bytes / 2 ** 20).toFixed(0)} MiB`);
 const level = (value) => String(value);
 
-/** A choice among texts, as a labelled control; `changed` is told the number of the chosen one. */
-function choice(label, texts, changed) {
-  const select = make("select", { change: () => changed(select.selectedIndex) }, ...texts.map((text) => make("option", {}, text)));
-  return [make("label", {}, label, select), select];
+/** A choice among texts, with its label; `changed` is told the number of the chosen one. */
+function choice(id, label, texts, changed) {
+  const select = make("select", { id, change: () => changed(select.selectedIndex) }, ...texts.map((text) => make("option", {}, text)));
+  return [make("span", {}, make("label", { for: id }, label), " ", select), select];
 }
 
 /** A cell's id, which may be broken where its parts begin. */
