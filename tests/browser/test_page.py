@@ -25,9 +25,11 @@ QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 PAPER = Curves(Point(0.95), {"snip": {0.2: Point(0.94, True, "Figure 9 (read by eye)"), 0.36: Point(0.5)}})
 SMALL = runs.run(["one", "two"], ["snip", "gmp", "obert", "lth"])
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-UNNAMED = """() => [...document.querySelectorAll("button, input, select, a, summary, [role=region]")]
-    .filter((element) => !(element.textContent.trim() || element.getAttribute("aria-label") || element.labels?.[0]?.textContent.trim()))
-    .map((element) => element.outerHTML)"""
+UNNAMED = """() => {
+    const name = (element) => element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent;
+    return [...document.querySelectorAll("button, input, select, a, summary, [role=region]")]
+        .filter((element) => !name(element).trim()).map((element) => element.outerHTML);
+}"""
 Open = Callable[..., Any]
 
 
@@ -166,7 +168,7 @@ def test_cells_are_found_and_opened(page_of: Open) -> None:
     page.get_by_role("searchbox").fill("gmp two")
     page.get_by_role("combobox", name="verdict").select_option("fail")
     assert page.locator("#cells-body [role=status]").inner_text() == "1 of 80 rows"
-    opener = page.locator("#cells-body tbody button")
+    opener = page.locator("#cells-body tbody [aria-expanded]")
     assert opener.inner_text() == "two::gmp[0.488,seed0]"
     opener.press("Enter")
     assert opener.get_attribute("aria-expanded") == "true"

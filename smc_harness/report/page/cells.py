@@ -43,7 +43,7 @@ def of_run(run: SavedRun, tasks: Sequence[str], pruners: Sequence[str]) -> dict[
         "rows": rows,
         "verdicts": VERDICTS,
         "texts": list(texts.numbers),
-        "tensors": list(tensors.numbers),
+        "tensors": [list(map(visible, names)) for names in tensors.numbers],
         "again": shlex.join(rerun.words(run)),
     }
 
@@ -72,7 +72,7 @@ def _row(
         int(result.cached),
         [texts.number(text) for text in findings(result)],
         shlex.join(rerun.words_for(run, cell)),
-        tensors.number(tuple(map(visible, densities))) if densities else None,
+        tensors.number(tuple(densities)) if densities else None,
         "".join(map(density, densities.values())),
     )
 

@@ -155,11 +155,11 @@ function choosePruners(drawn) {
   document.getElementById("pruners").append(make("div", { class: "all" }, ...buttons), make("div", { class: "choices" }, ...boxes.map(([, label]) => label)), ...more);
 }
 
-/** One after another, while the page can be used. */
+/** One after another, whenever the browser has nothing else to do. */
 async function drawAll(drawn) {
   for (const draw of drawn.map(panel)) {
+    await new Promise((next) => (window.requestIdleCallback ?? setTimeout)(next));
     await draw();
-    await new Promise((next) => setTimeout(next));
   }
   document.documentElement.dataset.drawn = "true";
 }

@@ -1,8 +1,7 @@
 // Tables that are sorted by a press on the head of a column; what has no value comes last in either direction.
 
-function compare(a, b) {
-  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
-}
+const texts = new Intl.Collator("en", { numeric: true });
+const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : texts.compare(a, b));
 
 function sorted(items, key, descending) {
   const absent = (value) => value === null || value === undefined || value === "";
