@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smc_harness.cells import Cell, show_level
-from smc_harness.config import read_levels
-from smc_harness.errors import UsageError
+from smc_harness.config import PAPER_LEVELS
 from smc_harness.report.saved import SavedRun
 
 USUAL: Mapping[str, Any] = {
@@ -19,7 +18,6 @@ USUAL: Mapping[str, Any] = {
     "variant": [],
     "set": [],
     "controls": False,
-    "levels": "paper",
     "seeds": 1,
     "seed": 0,
     "scope": "paper",
@@ -34,8 +32,8 @@ USUAL: Mapping[str, Any] = {
     "tolerance": [],
     "no_dense_check": False,
 }
-"""The options that say what a cell is and how it is judged, with their defaults. What is left out says which cells run,
-how many at a time, or what is shown of them.
+"""The options that say what a cell is and how it is judged, with their defaults. Those left out say which cells run, how
+many at a time, or what is shown of them.
 """
 
 
@@ -44,19 +42,14 @@ def words(run: SavedRun) -> list[str]:
     return ["smc-harness", *_options(run, USUAL)]
 
 
-def words_for(run: SavedRun, cell: Cell) -> list[str]:
-    """What follows `words` for one cell: its id, and its level where the search added that to those asked for."""
-    asked = run.option("levels") or USUAL["levels"]
-    try:
-        known = cell.level in read_levels(str(asked))
-    except UsageError:
-        known = False  # a file that somebody changed
-    return [*([] if known else ["--levels", show_level(cell.level)]), cell.id]
+def words_for(cell: Cell) -> list[str]:
+    """What follows `words` for one cell: its level where that is not one of the usual ones, and its id."""
+    return [*([] if cell.level in PAPER_LEVELS else ["--levels", show_level(cell.level)]), cell.id]
 
 
 def command(run: SavedRun, cell: Cell) -> str:
     """As one types it into a shell."""
-    return shlex.join([*words(run), *words_for(run, cell)])
+    return shlex.join([*words(run), *words_for(cell)])
 
 
 def _options(run: SavedRun, usual: Mapping[str, Any]) -> list[str]:

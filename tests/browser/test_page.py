@@ -26,7 +26,8 @@ PAPER = Curves(Point(0.95), {"snip": {0.2: Point(0.94, True, "Figure 9 (read by 
 SMALL = runs.run(["one", "two"], ["snip", "gmp", "obert", "lth"])
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 UNNAMED = """() => {
-    const name = (element) => element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent;
+    const name = (element) =>
+        element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent;
     return [...document.querySelectorAll("button, input, select, a, summary, [role=region]")]
         .filter((element) => !name(element).trim()).map((element) => element.outerHTML);
 }"""

@@ -34,9 +34,9 @@ def names(wanted: list[str], catalogue: Catalogue | None = None) -> list[str]:
 
 
 def test_our_own_reports_are_session_plugins_that_can_be_left_out() -> None:
-    assert names([]) == ["terminal", "json"]
-    assert names(["no:terminal"]) == ["json"]
-    assert names(["no:terminal", "no:json"]) == []
+    assert names([]) == ["terminal", "json", "html"]
+    assert names(["no:terminal"]) == ["json", "html"]
+    assert names(["no:terminal", "no:json", "no:html"]) == []
 
 
 @pytest.mark.parametrize("word", ["jsn", "no:jsn"])
@@ -83,7 +83,7 @@ def test_a_session_plugin_that_wants_to_be_named_waits_for_it(command: Command, 
 
 def test_a_plugin_replaces_the_report_of_its_name(workshop: Workshop, command: Command) -> None:
     workshop.write("speaker.py", SPEAKER.format(name="terminal"))
-    assert names([], discover([workshop.folder / "speaker.py"])) == ["json", "terminal"]
+    assert names([], discover([workshop.folder / "speaker.py"])) == ["json", "html", "terminal"]
 
 
 def test_a_broken_session_plugin_is_reported_and_counts_under_strict_plugins(

@@ -37,7 +37,7 @@ def of_run(run: SavedRun, tasks: Sequence[str], pruners: Sequence[str]) -> dict[
     """
     texts, tensors = Once(), Once()
     numbers = {name: number for number, name in enumerate(tasks)}, {name: number for number, name in enumerate(pruners)}
-    rows = [_row(run, result, *numbers, texts, tensors) for result in run.results]
+    rows = [_row(result, *numbers, texts, tensors) for result in run.results]
     return {
         "columns": COLUMNS,
         "rows": rows,
@@ -49,7 +49,7 @@ def of_run(run: SavedRun, tasks: Sequence[str], pruners: Sequence[str]) -> dict[
 
 
 def _row(
-    run: SavedRun, result: CellResult, tasks: dict[str, int], pruners: dict[str, int], texts: Once, tensors: Once
+    result: CellResult, tasks: dict[str, int], pruners: dict[str, int], texts: Once, tensors: Once
 ) -> tuple[Any, ...]:
     cell, found, judgement = result.cell, result.measurement, result.judgement
     densities = found.densities if found else {}
@@ -71,7 +71,7 @@ def _row(
         found.peak_memory if found else None,
         int(result.cached),
         [texts.number(text) for text in findings(result)],
-        shlex.join(rerun.words_for(run, cell)),
+        shlex.join(rerun.words_for(cell)),
         tensors.number(tuple(densities)) if densities else None,
         "".join(map(density, densities.values())),
     )
