@@ -32,7 +32,7 @@ USUAL: Mapping[str, Any] = {
     "tolerance": [],
     "no_dense_check": False,
 }
-"""The options that say what a cell is and how it is judged, with their defaults. Those left out say which cells run, how
+"""The options that say what a cell is and how it is judged, with their defaults. All others say which cells run, how
 many at a time, or what is shown of them.
 """
 

@@ -80,9 +80,16 @@ def first_column(page: Any, table: str) -> list[str]:
     return [text.strip() for text in page.locator(f"{table} tbody tr > :first-child").all_inner_texts()]
 
 
-def marks(page: Any) -> int:
-    """The marks of the first chart, those of published curves left out."""
-    return page.locator("#charts section:first-child path[aria-roledescription=point]").count()
+def marks(page: Any) -> Any:
+    """The marks of the first chart, those of published curves included."""
+    return page.locator("#charts section:first-child path[aria-roledescription=point]")
+
+
+def become(marks: Any, count: int) -> None:
+    """Wait until there are so many: a chart is drawn anew a moment after a choice."""
+    from playwright.sync_api import expect
+
+    expect(marks).to_have_count(count)
 
 
 @pytest.mark.parametrize("key", ["click", "Enter", "Space"])
@@ -113,40 +120,41 @@ def test_what_failed_first_comes_first_and_what_is_not_known_last(page_of: Open)
 
 def test_a_curve_is_hidden_and_shown(page_of: Open) -> None:
     page = page_of(SMALL)
-    whole = marks(page)
+    become(marks(page), 10)
     box = page.get_by_role("checkbox", name="obert")
     box.uncheck()
-    page.wait_for_timeout(200)
-    assert marks(page) == whole - 3
+    become(marks(page), 7)
     page.get_by_role("button", name="none").click()
-    page.wait_for_timeout(200)
-    assert marks(page) == 0
+    become(marks(page), 0)
     box.focus()
     page.keyboard.press("Space")
-    page.wait_for_timeout(200)
-    assert marks(page) == 3
+    become(marks(page), 3)
 
 
-def tooltip(page: Any, mark: Any) -> str:
-    mark.hover(force=True)
-    shown = page.locator("#vg-tooltip-element.visible")
+def tooltip(page: Any, mark: Any, finger: bool = False) -> str:
+    if finger:
+        mark.scroll_into_view_if_needed()
+        mark.tap(force=True)
+    else:
+        mark.hover(force=True)
+    shown = page.locator("#tip")
     shown.wait_for()
     return " ".join(shown.inner_text().split())
 
 
-def test_a_mark_tells_its_numbers(page_of: Open) -> None:
-    page = page_of(runs.run(["one"], ["snip"]))
-    told = tooltip(page, page.locator("path[aria-roledescription=point]").first)
+@pytest.mark.parametrize("screen", [{}, PHONE], ids=["pointer", "finger"])
+def test_a_mark_tells_its_numbers(page_of: Open, screen: dict[str, Any]) -> None:
+    page = page_of(runs.run(["one"], ["snip"]), **screen)
+    told = tooltip(page, marks(page).first, finger=bool(screen))
     assert told == "pruner snip sparsity 0.2 accuracy 70.00 % interval 68.29 % to 71.66 % verdict fail"
 
 
 def test_the_papers_curve_is_laid_over(page_of: Open) -> None:
     page = page_of(runs.run(["one"], ["snip"]), {"one": PAPER})
-    points = page.locator("path[aria-roledescription=point]")
-    assert points.count() == 1
+    points = marks(page)
+    become(points, 1)
     page.get_by_role("checkbox", name="as published").check()
-    page.wait_for_timeout(200)
-    assert points.count() == 3
+    become(points, 3)
     assert tooltip(page, points.first) == (
         "as published snip sparsity 0.2 accuracy 94.00 % source Figure 9 (read by eye); uncertain"
     )
@@ -159,7 +167,7 @@ def test_names_are_text_whatever_they_are(page_of: Open) -> None:
     shown = runs.QUOTES.replace("\n", "\\n")
     assert page.locator("#matrix thead button").nth(2).inner_text() == shown
     assert page.locator("#charts h3").first.inner_text() == shown
-    assert runs.MARKUP in tooltip(page, page.locator("path[aria-roledescription=point]").first)
+    assert runs.MARKUP in tooltip(page, marks(page).first)
     page.locator("#cells-body tbody button").first.click()
     assert "[0.2,seed0]'" in page.locator(".detail code").inner_text()
 
@@ -233,6 +241,7 @@ def test_all_rows_are_printed_and_no_controls(page_of: Open) -> None:
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("#cells-body tbody tr").count() == 80
+    assert page.locator("#charts td", has_text="90.00 %").first.is_visible()
     assert not page.get_by_role("searchbox").is_visible()
     assert not page.locator(".more").first.is_visible()
     assert len(page.pdf()) > 10_000

@@ -48,6 +48,8 @@ function specification(task) {
   const series = { field: "pruner", type: "nominal", legend: null, scale: { domain: known, range: known.map(colour) } };
   const marks = { field: "pruner", type: "nominal", legend: null, scale: { domain: known, range: known.map((i) => SHAPES[shape(i)]) } };
   const levels = [...rows, ...published].map((row) => row.level);
+  const told = tooltip({ pruner: "name", sparsity: "level", [task.metric]: "text", interval: "interval", verdict: "verdict",
+    ...(seeds.length ? { "seeds measured": "seeds" } : {}) });
   const layer = [];
   if (task.dense !== null) {
     const band = [{ dense: task.dense, passes: task.passes }];
@@ -64,21 +66,21 @@ function specification(task) {
     { data: { values: seeds }, transform: [{ filter: "withSeeds" }, isShown],
       mark: { type: "line", strokeWidth: 0.8, opacity: 0.5, aria: false }, encoding: { ...place, color: series, detail: { field: "seed", type: "nominal" } } },
     { data: { values: rows }, transform: [isShown], encoding: { ...place, color: series }, layer: [
+      { mark: { type: "point", size: 350, opacity: 0, filled: true, aria: false }, encoding: { tooltip: told } },  // for fingers
       { mark: { type: "line", strokeWidth: 2, aria: false } },
       { transform: [{ filter: "isValid(datum.low)" }], mark: { type: "rule", strokeWidth: 1.2, opacity: 0.65, aria: false }, encoding: { y: { field: "low", type: "quantitative" }, y2: { field: "high" } } },
       { mark: { type: "point", size: 55, opacity: 1, strokeWidth: 1.5 }, encoding: {
         shape: marks,
         fill: { condition: { test: "datum.verdict === 'fail'", value: "var(--paper)" }, ...series },
         description: { field: "text", type: "nominal" },
-        tooltip: tooltip({ pruner: "name", sparsity: "level", [task.metric]: "text", interval: "interval", verdict: "verdict",
-          ...(seeds.length ? { "seeds measured": "seeds" } : {}) }) } }] },
+        tooltip: told } }] },
   );
   return {
     description: `${task.metric} of ${task.name} over sparsity, a line for each pruner`,
     width: "container", height: 280, autosize: { type: "fit", contains: "padding" },
     params: Object.entries(chosen(task)).map(([name, value]) => ({ name, value })),
     encoding: {
-      x: { title: "sparsity", scale: { domain: [Math.max(0, Math.min(...levels) - 0.05), Math.min(1, Math.max(...levels) + 0.03)], nice: false } },
+      x: { title: "sparsity", axis: { tickCount: 8, tickMinStep: 0.05, format: "~g" }, scale: { domain: [Math.max(0, Math.min(...levels) - 0.05), Math.min(1, Math.max(...levels) + 0.03)], nice: false } },
       y: { title: percent ? task.metric : task.unit || task.metric, axis: { format: percent ? "%" : ".6~g" }, scale: { domain: [{ expr: "bottom" }, { expr: "top" }], zero: false, nice: true } },
     },
     layer,
@@ -104,14 +106,34 @@ function numbers(task) {
     make("table", {}, make("caption", { class: "unseen" }, title), make("thead", {}, head), make("tbody", {}, ...rows)));
 }
 
+const tip = make("div", { id: "tip", hidden: true });
+document.body.append(tip);
+document.addEventListener("pointerdown", () => { tip.hidden = true; });
+
+/** Vega's call to show what a mark tells, or nothing. A finger that is lifted has left the mark, but it is still read. */
+function tell(handler, event, item, told) {
+  if (!told) {
+    if (event.pointerType !== "touch") tip.hidden = true;
+    return;
+  }
+  tip.replaceChildren(make("dl", { class: "facts" }, ...Object.entries(told).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])));
+  tip.hidden = false;
+  const fit = (at, size, room) => Math.max(4, at + 12 + size > room ? at - 12 - size : at + 12);
+  tip.style.left = `${fit(event.clientX, tip.offsetWidth, document.documentElement.clientWidth)}px`;
+  tip.style.top = `${fit(event.clientY, tip.offsetHeight, innerHeight)}px`;
+}
+
 function panel(task) {
   const plot = make("div", { class: "plot" });
-  const details = make("details", { toggle: () => details.open && details.children.length === 1 && details.append(numbers(task)) }, make("summary", {}, "The numbers"));
+  const fill = () => details.children.length === 1 && details.append(numbers(task));
+  const details = make("details", { toggle: fill }, make("summary", {}, "The numbers"));
+  window.addEventListener("beforeprint", () => { fill(); details.open = true; });
   const dense = task.dense === null ? "no dense model" : `dense ${score(task.dense, task.unit)}, tolerance ${task.tolerance}`;
   const paper = task.published ? `, published dense ${score(task.published.dense, task.unit)}` : "";
   document.getElementById("charts").append(make("section", { class: "chart" }, make("h3", {}, task.name), make("div", { class: "dim" }, dense + paper), plot, details));
   return async () => {
-    const { view } = await vegaEmbed(plot, specification(task), { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { disableDefaultStyle: true } });
+    const { view } = await vegaEmbed(plot, specification(task), { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: tell });
+    view.addEventListener("click", (event, item) => tell(null, event, item, item?.tooltip));  // a tap moves no pointer
     const update = () => {
       Object.entries(chosen(task)).forEach(([name, value]) => view.signal(name, value));
       view.runAsync();
