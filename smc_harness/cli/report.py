@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     for name in ("tolerance", "collect", "json"):
         partner = options.published or (name == "collect" and options.html is not None)
         if getattr(options, name) not in (None, []) and not partner:
-            raise UsageError(f"--{name} goes with --published")
+            raise UsageError(f"--{name} goes with --published{' or --html' * (name == 'collect')}")
 
     from smc_harness.report.saved import find
 

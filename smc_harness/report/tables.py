@@ -242,7 +242,20 @@ def score(value: float, unit: str) -> str:
 
 
 def reasons(console: Console, results: Sequence[CellResult]) -> None:
-    """What the diagnosis says of each trajectory's first failed cell, and of any whose sparsity was not asked for."""
+    """What `findings` tells."""
+    lines = findings(results)
+    if lines:
+        console.print(Text("what mask and predictions tell", "italic"))
+    for name, text in lines:
+        console.print(Text(name, "").append(f" {text}", "dim"))
+    if lines:
+        console.print()
+
+
+def findings(results: Sequence[CellResult]) -> list[tuple[str, str]]:
+    """What the diagnosis says of each trajectory's first failed cell, and of any whose sparsity was not asked for: by
+    the cell's id.
+    """
     told: set[tuple[str, str, tuple[int, ...]]] = set()
     lines = []
     for result in sorted(results, key=lambda result: result.cell.level):
@@ -252,12 +265,7 @@ def reasons(console: Console, results: Sequence[CellResult]) -> None:
             lines.append((cell.id, short(found)))
         if found or result.verdict is Verdict.FAIL:
             told.add(cell.trajectory)
-    if lines:
-        console.print(Text("what mask and predictions tell", "italic"))
-    for name, text in sorted(lines):
-        console.print(Text(name, "").append(f" {text}", "dim"))
-    if lines:
-        console.print()
+    return sorted(lines)
 
 
 def short(findings: Sequence[str]) -> str:
@@ -267,7 +275,16 @@ def short(findings: Sequence[str]) -> str:
 
 
 def problems(console: Console, results: Sequence[CellResult], debug: bool) -> None:
-    """Each distinct error and skip reason once, with the number of cells that it cost."""
+    """What `grouped` tells, with the output of the plugins under --debug."""
+    for text, result in grouped(results):
+        console.print(Text(result.verdict.value.upper(), STYLES[result.verdict.value]).append(f" {text}", ""))
+        if debug and result.output:
+            console.print(Text(result.output.rstrip(), "dim"))
+
+
+def grouped(results: Sequence[CellResult]) -> list[tuple[str, CellResult]]:
+    """Each distinct error and skip reason once, with the number of cells that it cost, and the first of them."""
+    found = []
     for verdict in (Verdict.ERROR, Verdict.SKIPPED):
         reasons: dict[tuple[str, str, str], list[CellResult]] = {}
         for result in results:
@@ -276,10 +293,8 @@ def problems(console: Console, results: Sequence[CellResult], debug: bool) -> No
                 reasons.setdefault(key, []).append(result)
         for (_, _, reason), group in reasons.items():
             more = f" and {len(group) - 1} more of its levels" if len(group) > 1 else ""
-            text = Text(verdict.value.upper(), STYLES[verdict.value])
-            console.print(text.append(f" {group[0].cell.id}{more}: {reason}", ""))
-            if debug and group[0].output:
-                console.print(Text(group[0].output.rstrip(), "dim"))
+            found.append((f"{group[0].cell.id}{more}: {reason}", group[0]))
+    return found
 
 
 def summary(console: Console, run: Run, results: Sequence[CellResult], seconds: float | None) -> None:

@@ -20,7 +20,7 @@ from smc_harness.report import rerun
 from smc_harness.report.page import cells, curves, matrix
 from smc_harness.report.published import Curves
 from smc_harness.report.saved import SavedRun
-from smc_harness.report.tables import by_phase, score
+from smc_harness.report.tables import by_phase, findings, grouped, score
 
 _SCRIPTS = ("page.js", "tables.js", "cells.js", "curves.js", "densities.js")
 _LIBRARY = "window.vega = vega; window.vegaLite = vegaLite; window.vegaEmbed = vegaEmbed;"
@@ -43,6 +43,8 @@ def render(run: SavedRun, published: Mapping[str, Curves] | None = None) -> str:
         counts=_counts(run.results),
         size=_size(run.results),
         matrix=matrix.of(run),
+        problems=[(result.verdict.value, visible(text)) for text, result in grouped(run.results)],
+        findings=[(name, visible(text)) for name, text in findings(run.results)],
         scope=sorted({visible(result.cell.scope) for result in run.results}),
         again=" ".join(map(visible, rerun.words(run))),
         style=Markup(_asset("page.css")),

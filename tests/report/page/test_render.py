@@ -4,13 +4,16 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from smc_harness.cells import Cell, CellResult, Verdict
 from smc_harness.report.page.render import embedded, render, script
-from smc_harness.report.saved import SavedRun
+from smc_harness.report.saved import SavedRun, of
 from tests.report import runs
+from tests.report.saving import saved
 
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -78,3 +81,11 @@ def test_a_run_without_cells_and_one_that_was_interrupted_say_so() -> None:
     run = runs.run(["one"], ["snip"])
     run.session["interrupted"] = True  # type: ignore[index]
     assert "The run was interrupted" in render(run)
+
+
+def test_what_went_wrong_is_said_once_and_what_mask_and_predictions_tell_of_first_fails() -> None:
+    text = render(runs.broken())
+    assert text.count("and 9 more of its levels: raised &lt;script&gt;") == 1
+    measured = replace(runs.measured(0.1, 0.5), diagnosis=["a constant prediction"])
+    failed = CellResult(Cell("one", "snip", 0.5, 0, "after"), Verdict.FAIL, "accuracy", 0.9, measured)
+    assert "<b>one::snip[0.5,seed0]</b> a constant prediction" in render(of(saved([failed])))

@@ -127,7 +127,7 @@ function panel(task) {
   const plot = make("div", { class: "plot" });
   const fill = () => details.children.length === 1 && details.append(numbers(task));
   const details = make("details", { toggle: fill }, make("summary", {}, "The numbers"));
-  window.addEventListener("beforeprint", () => { fill(); details.open = true; });
+  window.addEventListener("beforeprint", fill);
   const dense = task.dense === null ? "no dense model" : `dense ${score(task.dense, task.unit)}, tolerance ${task.tolerance}`;
   const paper = task.published ? `, published dense ${score(task.published.dense, task.unit)}` : "";
   document.getElementById("charts").append(make("section", { class: "chart" }, make("h3", {}, task.name), make("div", { class: "dim" }, dense + paper), plot, details));

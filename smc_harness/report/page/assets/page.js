@@ -40,3 +40,5 @@ function choice(id, label, texts, changed) {
 
 /** A cell's id, which may be broken where its parts begin. */
 const breakable = (id) => id.split(/(?<=::)|(?=\[)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+
+window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((details) => { details.open = true; }));

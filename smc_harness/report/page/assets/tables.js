@@ -57,6 +57,7 @@ class Rows {
     const table = make("table", {}, make("caption", { class: "unseen" }, title), make("thead", {}, make("tr", {}, ...heads)), this.body);
     this.elements = [this.status, make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, table), this.more];
     window.addEventListener("beforeprint", () => this.show(Infinity));
+    window.addEventListener("afterprint", () => this.show(AT_ONCE));
     this.show(AT_ONCE);
   }
 
