@@ -145,6 +145,7 @@ def tooltip(page: Any, mark: Any, finger: bool = False) -> str:
 @pytest.mark.parametrize("screen", [{}, PHONE], ids=["pointer", "finger"])
 def test_a_mark_tells_its_numbers(page_of: Open, screen: dict[str, Any]) -> None:
     page = page_of(runs.run(["one"], ["snip"]), **screen)
+    assert marks(page).first.get_attribute("aria-label") == "snip at 0.2: 70.00 %, fail"
     told = tooltip(page, marks(page).first, finger=bool(screen))
     assert told == "pruner snip sparsity 0.2 accuracy 70.00 % interval 68.29 % to 71.66 % verdict fail"
 

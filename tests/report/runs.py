@@ -15,12 +15,18 @@ QUOTES = 'it\'s "a" task\nof two lines & </script><!--'
 PHASES = ("before", "during", "after", "iterative")
 
 
-def run(tasks: Sequence[str], pruners: Sequence[str], seeds: int = 1, options: Object | None = None) -> SavedRun:
+def run(
+    tasks: Sequence[str],
+    pruners: Sequence[str],
+    seeds: int = 1,
+    options: Object | None = None,
+    metric: str = "accuracy",
+) -> SavedRun:
     """Every pruner holds up to a level of its own, and fails at the one after it; the rest is not run."""
-    return of(saved(list(_results(tasks, pruners, seeds)), options))
+    return of(saved(list(_results(tasks, pruners, seeds, metric)), options))
 
 
-def _results(tasks: Sequence[str], pruners: Sequence[str], seeds: int) -> Iterator[CellResult]:
+def _results(tasks: Sequence[str], pruners: Sequence[str], seeds: int, metric: str) -> Iterator[CellResult]:
     for number, task in enumerate(tasks):
         for rank, pruner in enumerate(pruners):
             for seed in range(seeds):
@@ -28,10 +34,10 @@ def _results(tasks: Sequence[str], pruners: Sequence[str], seeds: int) -> Iterat
                 for index, level in enumerate(PAPER_LEVELS):
                     cell = Cell(task, pruner, level, seed, PHASES[rank % 4], "paper", "0" * 8)
                     if index > holds:
-                        yield CellResult(cell, Verdict.NOT_RUN, "accuracy", 0.9)
+                        yield CellResult(cell, Verdict.NOT_RUN, metric, 0.9)
                     else:
                         verdict, value = (Verdict.PASS, 0.9) if index < holds else (Verdict.FAIL, 0.7)
-                        yield CellResult(cell, verdict, "accuracy", 0.9, measured(value, level))
+                        yield CellResult(cell, verdict, metric, 0.9, measured(value, level))
 
 
 def measured(value: float, level: float, tensors: int = 4) -> Measurement:
@@ -56,7 +62,7 @@ def large() -> SavedRun:
 
 def hostile() -> SavedRun:
     """Names that would be markup, or end a line, if they were not shown as text."""
-    return run([QUOTES, "plain"], [MARKUP, "{{ 7 * 7 }}", "usual"])
+    return run([QUOTES, "plain"], [MARKUP, "{{ 7 * 7 }}", "usual"], metric=f"\"m' {MARKUP}")
 
 
 def broken() -> SavedRun:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from smc_harness.cells import CellResult, Verdict, counted, show_level, visible
+from smc_harness.cells import CellResult, Verdict, counted, visible
 from smc_harness.report import rerun
 from smc_harness.report.page import cells, curves, matrix
 from smc_harness.report.published import Curves
@@ -36,7 +37,7 @@ def render(run: SavedRun, published: Mapping[str, Curves] | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"level": show_level, "visible": lambda value: visible(str(value)), "score": score}
+    environment.filters |= {"visible": lambda value: visible(str(value)), "score": score}
     scripts = [script(text) for text in (_library(), *_own())]
     return environment.get_template("page.html").render(
         run=run,
@@ -46,7 +47,7 @@ def render(run: SavedRun, published: Mapping[str, Curves] | None = None) -> str:
         problems=[(result.verdict.value, visible(text)) for text, result in grouped(run.results)],
         findings=[(name, visible(text)) for name, text in findings(run.results)],
         scope=sorted({visible(result.cell.scope) for result in run.results}),
-        again=" ".join(map(visible, rerun.words(run))),
+        again=visible(shlex.join(rerun.words(run))),
         style=Markup(_asset("page.css")),
         data=Markup(embedded(data(run, published or {}))),
         scripts=[Markup(text) for text in scripts],

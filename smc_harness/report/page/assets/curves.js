@@ -16,7 +16,8 @@ function points(task) {
   for (const { pruner, points } of task.curves) {
     for (const [at, value, low, high, how, verdict, seeds] of points) {
       const interval = how === null ? "none" : `${score(low, task.unit)} to ${score(high, task.unit)}`;
-      rows.push({ pruner, level: at, value, low, high, how, verdict, seeds, interval, name: pruners[pruner].name, text: score(value, task.unit) });
+      const label = `${pruners[pruner].name} at ${level(at)}: ${score(value, task.unit)}, ${verdict}`;
+      rows.push({ label, pruner, level: at, value, low, high, how, verdict, seeds, interval, name: pruners[pruner].name, text: score(value, task.unit) });
     }
   }
   return rows;
@@ -72,7 +73,7 @@ function specification(task) {
       { mark: { type: "point", size: 55, opacity: 1, strokeWidth: 1.5 }, encoding: {
         shape: marks,
         fill: { condition: { test: "datum.verdict === 'fail'", value: "var(--paper)" }, ...series },
-        description: { field: "text", type: "nominal" },
+        description: { field: "label", type: "nominal" },
         tooltip: told } }] },
   );
   return {
