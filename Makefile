@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: mini test slow lint
+.PHONY: mini test slow lint browser
 
 mini: $(VENV)/.ready
 	$(BIN)/smc-harness --collect plugins/
@@ -18,6 +18,10 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the tests of pages need Chromium, and skip where there is none
+browser:
+	@command -v chromium >/dev/null || ./.ci/install_chromium
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""`smc-harness report RUN`: the closing report of a saved run again, or the run beside what was published."""
+"""`smc-harness report RUN`: the closing report of a saved run again, or beside what was published, or as a page."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ examples:
   smc-harness report results.json --csv cells.csv            a row a cell, for programs
   smc-harness report results.json --published                its curves beside those of its tasks' papers
   smc-harness report results.json --published --tolerance 0.05 --json -
+  smc-harness report results.json --html results.html        a page with the tables, the curves and all cells
 """
 
 
@@ -46,16 +47,18 @@ def main(arguments: Sequence[str]) -> int:
     add("--published", action="store_true", help="put the run beside the curves that were published of its tasks")
     add("--tolerance", type=tolerance, action="append", metavar="[TASKS=]X", help="with --published: the largest drop "
         "that passes, for both, as in a run (default: the run's)")  # fmt: skip
-    add("--collect", action="append", default=[], metavar="PATH", help="with --published: where a task of the run is "
-        "that is not installed")  # fmt: skip
+    add("--collect", action="append", default=[], metavar="PATH", help="with --published or --html: where a task of "
+        "the run is that is not installed")  # fmt: skip
     add("--json", metavar="FILE", help="with --published: write both curves as JSON; -: to standard output")
+    add("--html", metavar="FILE", help="write the run as a page to look at, too, one file")
     reports = file_reports()
     for report in reports:
         report.addoption(parser)
     options = parser.parse_args(list(arguments))
     for name in ("tolerance", "collect", "json"):
-        if getattr(options, name) not in (None, []) and not options.published:
-            raise UsageError(f"--{name} goes with --published")
+        partner = options.published or (name == "collect" and options.html is not None)
+        if getattr(options, name) not in (None, []) and not partner:
+            raise UsageError(f"--{name} goes with --published{' or --html' * (name == 'collect')}")
 
     for report in reports:
         report.check(options)
@@ -63,6 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     from smc_harness.report.saved import find
 
     run = find(options.run, Path(options.store))
+    if options.html is not None:
+        _page(run, options)
     for report in reports:
         report.write(run, options, sys.stdout)
     return _published(run, options) if options.published else _closing(run, options)
@@ -78,6 +83,17 @@ def _closing(run: SavedRun, options: argparse.Namespace) -> ExitCode:
     if not takes_stdout(options):
         closing(new_console(options), run, run.results)
     return ExitCode.DONE
+
+
+def _page(run: SavedRun, options: argparse.Namespace) -> None:
+    """With the published curves of the tasks that are installed here or collected. Raises UsageError, PluginError."""
+    from smc_harness.discovery.catalogue import discover
+    from smc_harness.discovery.loading import load
+    from smc_harness.report.html_file import check, write
+
+    check(options.html)
+    known = discover([Path(path) for path in options.collect]).known("task")
+    write(options.html, run, [load(known[name]) for name in run.tasks if name in known])
 
 
 def _published(run: SavedRun, options: argparse.Namespace) -> ExitCode:

@@ -16,6 +16,7 @@ BUILT_IN = {
     "github": "smc_harness.report.github",
     "terminal": "smc_harness.report.terminal",
     "json": "smc_harness.report.json_file",
+    "html": "smc_harness.report.html_file",
     "junit": "smc_harness.report.junit",
     "markdown": "smc_harness.report.markdown:REPORT",
     "latex": "smc_harness.report.latex:REPORT",

@@ -34,23 +34,24 @@ _LAST = "\u017f"
 
 def document(run: SavedRun) -> str:
     """The tabular, with the legend as comments."""
-    from smc_harness.report.tables import by_phase, dense_scores, entries, legend
+    from smc_harness.report.tables import by_phase, dense_scores, explained, told
+    from smc_harness.verdict.first_fail import first_fails
 
-    lines = entries(run.results)
+    lines = told(run.results)
     tasks = list(dict.fromkeys(task for _, task in lines))
     rows = [
         _row(
             [
                 escape(pruner),
                 escape(phase),
-                *[_stack(line.plain for line in lines.get((pruner, task), [])) for task in tasks],
+                *[_stack(line.text for line in lines.get((pruner, task), [])) for task in tasks],
             ]
         )
         for pruner, phase in by_phase(run.results).items()
     ]
     found = [
         "% first fail: (last pass, first fail]",
-        *(f"% {visible(line)}" for line in legend(run, run.results)),
+        *(f"% {visible(line)}" for line in explained(run, first_fails(run.results))),
         rf"\begin{{tabular}}{{ll{'l' * len(tasks)}}}",
         r"\toprule",
         _row(["pruner", "phase", *map(escape, tasks)]),

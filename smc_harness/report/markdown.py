@@ -34,9 +34,10 @@ def document(run: SavedRun) -> str:
 
 def table(run: SavedRun) -> Iterator[str]:
     """Pruners x tasks: (last pass, first fail], with the dense score above."""
-    from smc_harness.report.tables import by_phase, dense_scores, entries, legend
+    from smc_harness.report.tables import by_phase, dense_scores, explained, told
+    from smc_harness.verdict.first_fail import first_fails
 
-    lines = entries(run.results)
+    lines = told(run.results)
     tasks = list(dict.fromkeys(task for _, task in lines))
     if not tasks:
         return
@@ -44,12 +45,12 @@ def table(run: SavedRun) -> Iterator[str]:
     yield _row(["---"] * (2 + len(tasks)))
     yield _row(["dense", "", *["<br>".join(map(escape, dense_scores(run, run.results, task))) for task in tasks]])
     for pruner, phase in by_phase(run.results).items():
-        shown = ["<br>".join(escape(line.plain) for line in lines.get((pruner, task), [])) for task in tasks]
+        shown = ["<br>".join(escape(line.text) for line in lines.get((pruner, task), [])) for task in tasks]
         yield _row([code(pruner), escape(phase), *shown])
     yield ""
     yield "first fail: (last pass, first fail]"
     yield ""
-    for line in legend(run, run.results):
+    for line in explained(run, first_fails(run.results)):
         yield f"- {escape(line)}"
     yield ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rich import box
@@ -96,7 +97,9 @@ def _mark(outcome: int | None) -> str:
     return f" {_AGAINST_OWN[outcome][0]}" if outcome in _AGAINST_OWN else ""
 
 
-def _style(found: FirstFail) -> str:
+def _style(found: FirstFail | None) -> str:
+    if found is None:
+        return "dim"
     if found.first_fail is None and found.highest is None:
         return STYLES["error"] if found.unsettled is Verdict.ERROR else "dim"
     return STYLES["pass"] if found.first_fail is None else STYLES["fail"] if found.last_pass is None else ""
@@ -114,27 +117,26 @@ def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> Non
     tasks = list(dict.fromkeys(item.task for item in found))
     for table in fitting(console, tasks, lambda shown: _table(run, results, shown)):
         console.print(table)
-    for line in legend(run, results):
+    for line in explained(run, found):
         console.print(line, style="dim", markup=False)
 
 
-def legend(run: Run, results: Sequence[CellResult]) -> Iterator[str]:
-    """What the marks in a table of first fails mean, of those that it has."""
-    found = first_fails(results)
-    for task, how in _selections(run).items():
-        yield f"{visible(task)}: the weights were selected on {how}"
+def explained(run: Run, found: Sequence[FirstFail]) -> list[str]:
+    """What the marks in a table of first fails mean, and on what weights were selected, a line each."""
+    lines = [f"{visible(task)}: the weights were selected on {how}" for task, how in _selections(run).items()]
     over = over_seeds(found)
     if over:
-        yield "of several seeds: the median one; where the first of them fails, and the last"
+        lines.append("of several seeds: the median one; where the first of them fails, and the last")
     summed_up = {(item.task, item.pruner, seed) for item in over for seed in item.seeds}
     if any(item.doubtful for item in found if (item.task, item.pruner, item.seed) not in summed_up):
-        yield "? chance alone may have put an end of this interval where it is; --json has a confidence set"
+        lines.append("? chance alone may have put an end of this interval where it is; --json has a confidence set")
     against = {item.against_own_ratios for item in compare(found)}
     for outcome, (mark, words) in _AGAINST_OWN.items():
         if outcome in against:
-            yield f"{mark} {words} random pruning with its own ratio in every tensor (~own-ratios)"
+            lines.append(f"{mark} {words} random pruning with its own ratio in every tensor (~own-ratios)")
     if any(not item.monotone for item in found):
-        yield "~ a level above the first fail passed: the curve is not monotone"
+        lines.append("~ a level above the first fail passed: the curve is not monotone")
+    return lines
 
 
 def fitting(
@@ -158,27 +160,35 @@ def by_phase(results: Iterable[CellResult]) -> dict[str, str]:
     return {name: phases[name] for name in order}
 
 
-def entries(results: Sequence[CellResult]) -> dict[tuple[str, str], list[Text]]:
-    """The lines of the table by (pruner, task): one a seed, or of several seeds the median and the range."""
+@dataclass(frozen=True)
+class Told:
+    """A line of an entry of the first-fail table. found: what it tells of; None for the range over seeds."""
+
+    text: str
+    found: FirstFail | None
+
+
+def told(results: Sequence[CellResult]) -> dict[tuple[str, str], list[Told]]:
+    """By (pruner, task): of each trajectory its interval; of seeds judged one by one, the median and the range."""
     found = first_fails(results)
-    over = {(item.pruner, item.task): item for item in over_seeds(found)}
     marks = {(item.pruner, item.task, item.seed): _mark(item.against_own_ratios) for item in compare(found)}
-    lines: dict[tuple[str, str], list[Text]] = {}
+    over = {(item.pruner, item.task): item for item in over_seeds(found)}
+    lines: dict[tuple[str, str], list[Told]] = {}
     for item in found:
-        shown, median = lines.setdefault((item.pruner, item.task), []), over.get((item.pruner, item.task))
+        mine, median = lines.setdefault((item.pruner, item.task), []), over.get((item.pruner, item.task))
         if median is None or item.seed not in median.seeds:
-            shown.append(Text(interval(item) + marks.get((item.pruner, item.task, item.seed), ""), _style(item)))
-    for (pruner, task), several in over.items():
-        mark = marks.get((pruner, task, several.median.seed), "")
+            mine.append(Told(interval(item) + marks.get((item.pruner, item.task, item.seed), ""), item))
+    for (pruner, task), seeds in over.items():
+        mark = marks.get((pruner, task, seeds.median.seed), "")
         lines[pruner, task] += [
-            Text(interval(several.median, doubt=False) + mark, _style(several.median)),
-            Text(spread(several), "dim"),
+            Told(interval(seeds.median, doubt=False) + mark, seeds.median),
+            Told(spread(seeds), None),
         ]
     return lines
 
 
 def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Table:
-    lines = entries(results)
+    lines = told(results)
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("pruner", overflow="fold")
     table.add_column("phase", overflow="fold", style="dim")
@@ -186,7 +196,10 @@ def _table(run: Run, results: Sequence[CellResult], tasks: Sequence[str]) -> Tab
         table.add_column(Text(visible(task)), overflow="fold")
     table.add_row("dense", "", *[_dense(run, results, task) for task in tasks], end_section=True)
     for pruner, phase in by_phase(results).items():
-        row = [Text("\n").join(lines.get((pruner, task), [])) for task in tasks]
+        row = []
+        for task in tasks:
+            shown = [Text(line.text, _style(line.found)) for line in lines.get((pruner, task), [])]
+            row.append(Text("\n").join(shown))
         table.add_row(Text(visible(pruner)), phase, *row)
     return table
 
@@ -227,7 +240,20 @@ def score(value: float, unit: str) -> str:
 
 
 def reasons(console: Console, results: Sequence[CellResult]) -> None:
-    """What the diagnosis says of each trajectory's first failed cell, and of any whose sparsity was not asked for."""
+    """What `findings` tells."""
+    lines = findings(results)
+    if lines:
+        console.print(Text("what mask and predictions tell", "italic"))
+    for name, text in lines:
+        console.print(Text(name, "").append(f" {text}", "dim"))
+    if lines:
+        console.print()
+
+
+def findings(results: Sequence[CellResult]) -> list[tuple[str, str]]:
+    """What the diagnosis says of each trajectory's first failed cell, and of any whose sparsity was not asked for: by
+    the cell's id.
+    """
     told: set[tuple[str, str, tuple[int, ...]]] = set()
     lines = []
     for result in sorted(results, key=lambda result: result.cell.level):
@@ -237,12 +263,7 @@ def reasons(console: Console, results: Sequence[CellResult]) -> None:
             lines.append((cell.id, short(found)))
         if found or result.verdict is Verdict.FAIL:
             told.add(cell.trajectory)
-    if lines:
-        console.print(Text("what mask and predictions tell", "italic"))
-    for name, text in sorted(lines):
-        console.print(Text(name, "").append(f" {text}", "dim"))
-    if lines:
-        console.print()
+    return sorted(lines)
 
 
 def short(findings: Sequence[str]) -> str:
@@ -252,13 +273,20 @@ def short(findings: Sequence[str]) -> str:
 
 
 def problems(console: Console, results: Sequence[CellResult], debug: bool) -> None:
-    """Each distinct error and skip reason once, with the number of cells that it cost."""
+    """What `grouped` tells, with the output of the plugins under --debug."""
+    for text, result in grouped(results):
+        console.print(Text(result.verdict.value.upper(), STYLES[result.verdict.value]).append(f" {text}", ""))
+        if debug and result.output:
+            console.print(Text(result.output.rstrip(), "dim"))
+
+
+def grouped(results: Sequence[CellResult]) -> list[tuple[str, CellResult]]:
+    """Each distinct error and skip reason once, with the number of cells that it cost, and the first of them."""
+    found = []
     for verdict in (Verdict.ERROR, Verdict.SKIPPED):
         for group in by_reason(results, verdict):
-            text = Text.assemble((verdict.value.upper(), STYLES[verdict.value]), f" {together(group)}: ")
-            console.print(text.append(visible(group[0].error or "")))
-            if debug and group[0].output:
-                console.print(Text(group[0].output.rstrip(), "dim"))
+            found.append((f"{together(group)}: {visible(group[0].error or '')}", group[0]))
+    return found
 
 
 def by_reason(results: Iterable[CellResult], verdict: Verdict) -> list[list[CellResult]]:

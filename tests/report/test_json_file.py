@@ -68,7 +68,7 @@ def test_a_run_writes_all_that_is_promised(command: Callable[..., Ran], workshop
     found = json.loads((workshop.folder / "f.json").read_text())
     assert set(found) == {"schema", "session", "tasks", "cells", "first_fail"}
     assert found["schema"] == SCHEMA
-    assert {"versions", "machine", "options", "seed"} <= set(found["session"])
+    assert {"versions", "machine", "options", "seed", "ended"} <= set(found["session"])
     assert (found["session"]["seed"], found["session"]["options"]["limit"]) == (3, 100)
     assert set(found["session"]["versions"]) >= {"smc-harness", "torch", "python"}
     assert set(found["tasks"]) == {"toy"}
