@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path
@@ -48,7 +49,7 @@ class Session:
     results: by cell id, in the order in which they were settled. denses: by (task, seed). running: what is under way,
     by "task::pruner seedK". interrupted: whether Ctrl-C ended it. faults: what session plugins raised. device: what is
     computed on. keep_report: puts the JSON of the run into the store, under its number. comparison: with --baseline,
-    what got worse or better; code: what came of it; both there when the session has finished.
+    what got worse or better; code: what came of it; ended: when, in UTC; all there when the session has finished.
     """
 
     config: Config
@@ -64,6 +65,7 @@ class Session:
     keep_report: Callable[[str], None] = lambda report: None
     comparison: Comparison | None = None
     code: ExitCode = ExitCode.DONE
+    ended: str | None = None
 
     def in_order(self) -> list[CellResult]:
         """One result for every collected cell, in collection order; `not-run` for those that were not needed.
@@ -166,6 +168,7 @@ def begin(session: Session, results: Results, command: list[str]) -> None:
 def end(session: Session, results: Results, reference: Reference | None = None) -> None:
     """Compare, write down, report. Raises UsageError for a baseline that cannot be written."""
     config, settled = session.config, session.in_order()
+    session.ended = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
     if reference is not None:
         session.comparison = reference.compare(measured(session), outcomes(session))
     session.code = exit_code(session, settled)

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from smc_harness.documents.writing import plain
@@ -80,7 +79,7 @@ def _session(session: Session) -> dict[str, Any]:
         "options": options,
         "seed": session.config.options.seed,
         "interrupted": session.interrupted,
-        "ended": datetime.now(UTC).isoformat(sep=" ", timespec="seconds"),
+        "ended": session.ended,
     }
 
 

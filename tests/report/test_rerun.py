@@ -27,6 +27,7 @@ ASIDE = {
         "strict_plugins",
     ),
     *("debug", "search", "resolution", "strict", "baseline", "update_baseline", "verbose", "quiet", "version", "help"),
+    "durations",
 }
 """Options that say which cells run, how, or what is shown of them."""
 
@@ -91,6 +92,6 @@ def test_the_command_of_every_cell_finds_it_in_the_store(workshop: Workshop, com
         ran = command(*words, "-n", "0", "--json", "again.json")
         assert ran.code == 0, ran.err
         (again,) = read(workshop.folder / "again.json").results
-        assert (again.cell, again.value, again.verdict, again.cached) == (
-            *(result.cell, result.value, result.verdict, True),
+        assert (again.cell.id, again.value, again.verdict, again.cached) == (
+            *(result.cell.id, result.value, result.verdict, True),
         )
