@@ -160,6 +160,8 @@ def _work(pipe: Connection, log: str, gpu: str | None) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    for stream in (sys.stdout, sys.stderr):  # what a process said before it broke or ended must be there to be read
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     confine(gpu)
     from smc_harness.conversation import device
     from smc_harness.execution.perform import perform
@@ -171,11 +173,11 @@ def _work(pipe: Connection, log: str, gpu: str | None) -> None:
             return
         os.truncate(log, 0)
         for event in perform(job, pipe.send):
+            if isinstance(event, Failed):
+                sys.stdout.flush()  # a line without an end
             pipe.send(event)
             if isinstance(event, Failed) and device.is_broken():
                 return  # the driver starts another worker for what is left of the job
-        sys.stdout.flush()
-        sys.stderr.flush()
 
 
 def _follow_parent() -> None:

@@ -11,6 +11,7 @@ from smc_harness.conversation.options import RunOptions
 from smc_harness.discovery.loading import Locator
 from smc_harness.execution.jobs import Died, Failed, Finished, Job, PluginRef, Started
 from smc_harness.execution.processes import ProcessExecutor
+from tests.workshop import Workshop
 
 
 @pytest.fixture
@@ -75,3 +76,17 @@ def test_each_worker_has_a_log_of_its_own(executor: ProcessExecutor) -> None:
     third = executor._start()
     assert len({first.log, second.log, third.log}) == 3
     executor._idle += [second, third]
+
+
+@pytest.mark.parametrize("end", ["raise ValueError('on purpose')", "import os; os._exit(3)"])
+def test_what_a_plugin_said_before_it_broke_is_kept(workshop: Workshop, end: str) -> None:
+    """Also where Python buffers what goes to a file, as it does by default."""
+    workshop.toy()
+    text = workshop.pruner("loud").read_text()
+    workshop.write(
+        "plugins/loud.py", text.replace("    return {", f"    print('I was here')\n    {end}\n    return {{")
+    )
+    words = ("--collect", "plugins", "--levels", "0.2", "-n", "1", "--debug")
+    ran = workshop.run(*words, environment={"PYTHONUNBUFFERED": ""})
+    assert ran.code == 6
+    assert "I was here" in ran.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +21,7 @@ def compute_scores(model, context):
     {}
 """
 LEVELS = "0.2,0.99,0.995"
+HARNESS = (sys.executable, "-m", "smc_harness")
 
 
 @pytest.fixture(scope="module")
@@ -224,10 +226,10 @@ def test_a_session_plugin_that_fails_is_an_error(pytester: pytest.Pytester, here
 
 def test_a_run_of_pytest_is_a_session_of_the_store(pytester: pytest.Pytester, here: Workshop, store: Path) -> None:
     run(pytester, "-k", "yours and 0.2")
-    listed = pytester.run("smc-harness", "list", "runs", "--store", str(store))
+    listed = pytester.run(*HARNESS, "list", "runs", "--store", str(store))
     assert listed.outlines[-1].split()[1:4] == ["1", "cell", "pytest"]
     number = listed.outlines[-1].split()[0]
-    pytester.run("smc-harness", "report", number, "--store", str(store)).stdout.fnmatch_lines(["*yours*before*"])
+    pytester.run(*HARNESS, "report", number, "--store", str(store)).stdout.fnmatch_lines(["*yours*before*"])
 
 
 def test_without_smc_nothing_is_imported_but_two_options(pytester: pytest.Pytester) -> None:
