@@ -15,8 +15,8 @@ import numpy
 from numpy.typing import NDArray
 from scipy import stats
 
-from smc_harness.verdict.inference import ALPHA
 from smc_harness.verdict.paired import Paired, p_at_least, p_at_most
+from smc_harness.verdict.rule import ALPHA
 
 TOLERANCE = 0.01
 """Of accuracy, in absolute terms, so that the dense score does not matter."""

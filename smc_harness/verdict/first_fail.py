@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from smc_harness.cells import CellResult, Verdict
-
-ALPHA = 0.05
+from smc_harness.verdict.rule import ALPHA
 
 
 @dataclass(frozen=True)

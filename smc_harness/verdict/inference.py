@@ -10,11 +10,11 @@ from scipy import special
 from smc_harness.verdict.evidence import Evidence
 from smc_harness.verdict.margin import Margin
 from smc_harness.verdict.paired import Paired, interval, p_at_least, p_at_most, score
+from smc_harness.verdict.rule import ALPHA
 from smc_harness.verdict.spread import Spread
 
 POWER = 0.8
 """How likely a decision is to come with the examples or seeds that are named as needed."""
-ALPHA = 0.05
 _MOST_SEEDS = 1000
 _KNOWN = 5
 """Seeds from which on it is known well enough what they add, to say how many examples would do."""
@@ -107,6 +107,8 @@ def needed(found: Evidence, margin: Margin, finding: Finding, alpha: float = ALP
     wanted = float(special.ndtri(1 - alpha) + special.ndtri(POWER))
     if abs(finding.distance) < 1e-9:
         return None, None
+    if math.isinf(finding.distance):  # nothing varies: a group counts as one draw
+        return math.ceil(found.examples / (alpha * max(1, found.clusters))), None
     if len(found.compared) < 2:  # a standard error falls as the root of the examples
         n = found.examples or found.n
         return max(n + 1, math.ceil(n * (wanted / finding.distance) ** 2)), None

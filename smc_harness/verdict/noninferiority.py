@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from smc_harness.cells import Judgement, Verdict
 from smc_harness.verdict.evidence import Evidence
-from smc_harness.verdict.inference import ALPHA, drops, needed, weigh
+from smc_harness.verdict.inference import drops, needed, weigh
 from smc_harness.verdict.margin import USUAL, Margin
+from smc_harness.verdict.rule import ALPHA
 
 
 @dataclass(frozen=True)

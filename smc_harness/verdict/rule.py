@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 RULES = ("tolerance", "noninferiority")
+ALPHA = 0.05
+"""How often an answer that is called sure may be wrong."""
 
 
 class Rule(Protocol):
