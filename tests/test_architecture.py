@@ -16,6 +16,7 @@ PACKAGE = ROOT / "smc_harness"
 ROOMS = [
     "testing",
     "cli",
+    "conformance",
     "report",
     "session",
     "baseline",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from smc_harness.errors import ExitCode, HarnessError, one_line
 
-COMMANDS = ("run", "list", "report", "compare")
+COMMANDS = ("run", "list", "report", "compare", "check")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +54,10 @@ def _run(command: str, rest: Sequence[str]) -> int:
         from smc_harness.cli import compare
 
         return compare.main(rest)
+    if command == "check":
+        from smc_harness.cli import check
+
+        return check.main(rest)
     from smc_harness.cli import run
 
     return run.main(rest)

@@ -1,0 +1,1 @@
+"""The conformance kit: what every pruner and every task is held to. `smc_harness.testing` publishes it."""

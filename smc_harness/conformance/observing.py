@@ -1,0 +1,130 @@
+"""A session plugin that overhears a pruner: what its hooks leave changed, before the harness puts it right."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as modules
+
+from smc_harness.conformance.surroundings import settings
+from smc_harness.hookspecs import hookimpl
+
+HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_state_dict_hooks",
+    "_load_state_dict_pre_hooks",
+)
+_GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
+
+
+@dataclass
+class Observer:
+    """found: {kind: sentences}, in the order of the calls; of kinds `weights`, `dtype`, `mode`, `hooks`, `random` and
+    `settings`.
+    """
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    @hookimpl(wrapper=True)
+    def compute_scores(self, model: nn.Module, context: Any) -> Generator[None, Any, Any]:
+        before = _View.of(model)
+        try:
+            return (yield)
+        finally:
+            self._compare(before, _View.of(model), "compute_scores", weights=True)
+
+    @hookimpl(wrapper=True)
+    def apply_mask(self, model: nn.Module, context: Any) -> Generator[None, Any, Any]:
+        before = _View.of(model)
+        try:
+            return (yield)
+        finally:
+            self._compare(before, _View.of(model), "apply_mask", weights=False)
+
+    @hookimpl(wrapper=True)
+    def update_mask(self, model: nn.Module, context: Any) -> Generator[None, Any, Any]:
+        before = _View.of(model)
+        try:
+            return (yield)
+        finally:
+            self._compare(before, _View.of(model), "update_mask", weights=True)
+
+    def _compare(self, before: _View, after: _View, hook: str, weights: bool) -> None:
+        """weights: whether the hook must leave their values alone."""
+        for name, (kind, tensor) in before.weights.items():
+            now = after.weights.get(name)
+            if now is None or now[0] != kind:
+                became = "gone" if now is None else now[0]
+                self._note("dtype", f"{hook} leaves {name!r} as {became}; it was {kind}")
+            elif weights and not _same(tensor, now[1]):
+                self._note("weights", f"{hook} changes {name!r}; a model left as it was found would work")
+        if changed := [name for name, mode in before.modes.items() if after.modes.get(name, mode) is not mode]:
+            word = "training" if after.modes[changed[0]] else "eval"
+            self._note("mode", f"{hook} leaves the model in {word} mode; model.train(mode) with the old one would work")
+        if leaked := sorted(after.hooks - before.hooks, key=str):
+            place, table, _ = leaked[0]
+            self._note("hooks", f"{hook} leaves a hook in {table} of {place}; handle.remove() would work")
+        for name, state in before.random.items():
+            if not numpy.array_equal(state, after.random[name]):
+                self._note(
+                    "random", f"{hook} draws from {name}, or seeds it; drawing from context.generator would work"
+                )
+
+        for name, value in before.settings.items():
+            if after.settings[name] != value:
+                self._note("settings", f"{hook} leaves {name} changed; putting back what it was would work")
+
+    def _note(self, kind: str, sentence: str) -> None:
+        sentences = self.found.setdefault(kind, [])
+        if sentence not in sentences:
+            sentences.append(sentence)
+
+
+@dataclass(frozen=True)
+class _View:
+    """Of a model and the global generators, at one moment."""
+
+    weights: Mapping[str, tuple[str, Tensor]]
+    modes: Mapping[str, bool]
+    hooks: set[tuple[str, str, int]]
+    random: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> _View:
+        weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        owners: Sequence[tuple[str, Any]] = [(name or "the model", module) for name, module in model.named_modules()]
+        hooks = {
+            (f"module {name!r}" if module is not model else name, table, key)
+            for name, module in owners
+            for table in HOOKS
+            for key in getattr(module, table, None) or ()
+        }
+        hooks |= {
+            ("every module", table, key) for table in _GLOBAL_HOOKS for key in getattr(modules, table, None) or ()
+        }
+        return cls(
+            {name: (f"{t.dtype} on {t.device}, {tuple(t.shape)}", t.detach().clone()) for name, t in weights.items()},
+            {name: module.training for name, module in owners},
+            hooks,
+            {
+                "torch's global generator": torch.get_rng_state().numpy().copy(),
+                "numpy's global generator": numpy.random.get_state(legacy=False)["state"]["key"].copy(),
+                "Python's module random": numpy.array(random.getstate()[1]),
+            },
+            settings(),
+        )
+
+
+def _same(left: Tensor, right: Tensor) -> bool:
+    """To the bit, NaN included."""
+    return torch.equal(left.reshape(-1).view(torch.uint8), right.reshape(-1).view(torch.uint8))

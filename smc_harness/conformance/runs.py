@@ -1,0 +1,192 @@
+"""Checks of a pruner at work: whole plans, in any order, after a kill, in other processes, elsewhere, at size."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from smc_harness.cells import Measurement, show_level
+from smc_harness.conformance import elsewhere
+from smc_harness.conformance.check import Check, Fault, NotApplicableError
+from smc_harness.conformance.cost import cost_of
+from smc_harness.conformance.subject import PrunerSubject
+from smc_harness.declarations.structure import Block
+from smc_harness.execution.jobs import Died, Failed, Job, Measured, PluginRef
+from smc_harness.execution.processes import ProcessExecutor
+from smc_harness.lifecycle.checkpoints import Checkpoints
+from smc_harness.sparsity import mask as masks
+
+SMALL, LARGE = 128, 256
+"""Widths at which costs are measured."""
+
+
+def run(subject: PrunerSubject) -> None:
+    """Its plans run from start weights to evaluation, and end at the level, with every pruned weight at zero."""
+    if subject.overheard.error is not None:
+        raise subject.overheard.error
+    for level, measured in subject.undisturbed.items():
+        total = sum(1 for _ in measured.densities)  # of tensors: each may be off by a tile
+        spare = 0.0 if not isinstance(subject.plugin.structure.pattern, Block) else total
+        if abs(measured.realised - level) > 0.01 + spare:
+            raise Fault(
+                f"asked for {show_level(level)}, it ends at {measured.realised:.4f}; a mask that keeps its count "
+                "through training would work"
+            )
+
+
+def order(subject: PrunerSubject) -> None:
+    """A level's result does not depend on which other levels were measured before it."""
+    levels = list(subject.undisturbed)
+    if len(levels) < 2:
+        raise NotApplicableError("it has one level")
+    with subject.trajectory(levels) as trajectory:
+        again = {level: trajectory.measure(level) for level in reversed(levels)}
+    _compare(
+        subject.undisturbed, again, "measured from the highest level down", "keeping nothing outside context.state"
+    )
+
+
+def resume(subject: PrunerSubject) -> None:
+    """A run that is killed in mid-training goes on in another process, and ends with the same result."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, level = Path(folder), list(subject.undisturbed)[-1]
+        _kill(subject, level, store)
+        again = _in_workers(subject, (level,), store)
+    _compare(subject.undisturbed, again, "killed and resumed", "tensors in context.state")
+
+
+def workers(subject: PrunerSubject) -> None:
+    """A worker process, which loads the plugin by its place, gets the same results."""
+    with tempfile.TemporaryDirectory() as folder:
+        again = _in_workers(subject, tuple(subject.undisturbed), Path(folder))
+    _compare(subject.undisturbed, again, "computed in a worker process", "nothing that differs between processes")
+
+
+def device(subject: PrunerSubject) -> None:
+    """On a GPU it scores and prunes as on the CPU; where there is none, on a device that only claims to be another."""
+    level = subject.level()
+    talk, model = subject.talk()
+    expected = subject.mask(talk, model, level)
+    if torch.cuda.is_available():
+        talk, model = subject.talk()
+        talk.device = torch.device("cuda")
+        found = {name: kept.cpu() for name, kept in subject.mask(talk, model.to("cuda"), level).items()}
+    else:
+        talk, model = subject.talk()
+        elsewhere.move(model)
+        with elsewhere.elsewhere() as talk.device:
+            found = {name: elsewhere.values(kept) for name, kept in subject.mask(talk, model, level).items()}
+        differing = [name for name in expected if not torch.equal(expected[name], found[name])]
+        if differing:
+            raise Fault(
+                f"on another device it chooses other weights of {differing[0]!r}; the same steps there would work"
+            )
+    if masks.pruned(found) != masks.pruned(expected):
+        raise Fault(f"on another device it prunes {masks.pruned(found)} weights, not {masks.pruned(expected)}")
+
+
+def cost(subject: PrunerSubject) -> Mapping[str, float]:
+    """Time and memory of a pruning are measured, and its memory does not grow faster than the model."""
+    found = {}
+    for width in (SMALL, LARGE):
+        talk, model = subject.talk(width=width)
+        count = sum(parameter.numel() for _, parameter in talk.prunable(model))
+        found[count] = cost_of(lambda t=talk, m=model: subject.mask(t, m, subject.level()))  # type: ignore[misc]
+    (few, small), (many, large) = sorted(found.items())
+    if large.memory * few > 2 * small.memory * many:
+        raise Fault(
+            f"{many / few:.1f} times the weights take {large.memory / small.memory:.1f} times the memory "
+            f"({large.memory / many:.0f} bytes a weight at {many} weights); work tensor by tensor does not grow so"
+        )
+    return {
+        "nanoseconds a weight": 1e9 * large.seconds / many,
+        "bytes a weight": large.memory / many,
+        "weights": many,
+    }
+
+
+def _compare(expected: Mapping[float, Measurement], found: Mapping[float, Measurement], how: str, remedy: str) -> None:
+    for level, again in found.items():
+        first = expected[level]
+        if (first.value, first.realised, first.densities) != (again.value, again.realised, again.densities):
+            raise Fault(
+                f"at level {show_level(level)}, {how}, the value is {again.value:.6g} and not {first.value:.6g}, or "
+                f"the densities differ; {remedy} would work"
+            )
+
+
+class _Killed(BaseException):
+    """Passes every `except Exception`, as a signal would."""
+
+
+def _kill(subject: PrunerSubject, level: float, store: Path) -> None:
+    """Run a level up to the middle of its last training, with checkpoints as often as there are epochs."""
+    trainings: list[str] = []
+
+    def progress(what: str, step: int, of: int) -> None:
+        if "train" in what and step == 0:
+            trainings.append(what)
+        if "train" in what and step >= of // 2 and len(trainings) == wanted:
+            raise _Killed
+
+    wanted = sum(type(stage).__name__ == "Train" for stage in subject.plan(level))
+    if not wanted:
+        raise NotApplicableError("its plan has no training")
+    with _often(), subject.trajectory((level,), store=store / "artifacts") as trajectory:
+        trajectory.progress = progress
+        try:
+            trajectory.measure(level)
+        except _Killed:
+            return
+    raise NotApplicableError("its plan has no training that could be interrupted")
+
+
+@contextmanager
+def _often() -> Iterator[None]:
+    """A checkpoint at the end of every epoch."""
+    due = Checkpoints.due
+    Checkpoints.due = property(lambda _: True)  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        Checkpoints.due = due  # type: ignore[method-assign]
+
+
+def _in_workers(subject: PrunerSubject, levels: tuple[float, ...], store: Path) -> dict[float, Measurement]:
+    """{level: measurement} by a worker process."""
+    job = Job(
+        task=PluginRef.of(subject.task()),
+        pruner=PluginRef.of(subject.plugin),
+        listeners=(),
+        options=subject.options,
+        seed=0,
+        store=str(store),
+        levels=levels,
+        search="grid",
+    )
+    found = {}
+    executor = ProcessExecutor(1, store)
+    try:
+        executor.submit(job)
+        for _, event in executor.events():
+            if isinstance(event, Failed | Died):
+                raise Fault(f"in a worker process: {event.error}")
+            if isinstance(event, Measured) and event.level is not None:
+                found[event.level] = event.measurement
+    finally:
+        executor.close()
+    return found
+
+
+CHECKS = (
+    Check("run", run, ("mask",)),
+    Check("order", order, ("run",)),
+    Check("resume", resume, ("run",)),
+    Check("workers", workers, ("run",)),
+    Check("device", device, ("mask", "same-seed")),
+    Check("cost", cost, ("mask",)),
+)

@@ -1,0 +1,101 @@
+"""What a plugin may not touch: the network, the working directory, the settings of the process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+_CONNECTING = {"socket.connect": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0, "socket.sendto": 1}
+"""Audit events of Python's sockets, and which argument says where to."""
+
+
+class NetworkError(OSError):
+    """The network was asked for where it must not be."""
+
+
+@dataclass
+class Seen:
+    """What happened in the surroundings. connections: to where. files: names of what was written into the working
+    directory.
+    """
+
+    connections: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+_watching = threading.local()
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse connections to other machines while somebody watches; they are noted, also where that is caught."""
+    seen: Seen | None = getattr(_watching, "seen", None)
+    if seen is None or event not in _CONNECTING:
+        return
+    where = arguments[_CONNECTING[event]]
+    if isinstance(where, str | bytes) and event == "socket.connect":
+        return  # a socket of this machine's own
+    shown = ":".join(map(str, where[:2])) if isinstance(where, tuple) else str(where)
+    seen.connections.append(shown)
+    raise NetworkError(f"the network is asked for {shown}")
+
+
+_installed: list[bool] = []
+
+
+@contextmanager
+def watched() -> Iterator[Seen]:
+    """An empty working directory and no network; the settings of the process are put back in the end."""
+    if not _installed:  # an audit hook cannot be removed: one serves every watch
+        sys.addaudithook(_audit)
+        _installed.append(True)
+    seen, before = Seen(), settings()
+    with tempfile.TemporaryDirectory() as folder:
+        with chdir(folder):
+            _watching.seen = seen
+            try:
+                yield seen
+            finally:
+                _watching.seen = None
+                _restore(before)
+        seen.files = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
+
+
+def settings() -> dict[str, Any]:
+    """Those of the process that a plugin could change for all others; torch's own notes in the environment left out."""
+    return {
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's number of threads": torch.get_num_threads(),
+        "torch's grad mode": torch.is_grad_enabled(),
+        "torch's choice of repeatable algorithms": torch.get_deterministic_debug_mode(),
+        "torch's precision of matrix products": torch.get_float32_matmul_precision(),
+        "numpy's treatment of errors": tuple(sorted(numpy.geterr().items())),
+        "the environment": {name: text for name, text in os.environ.items() if not name.startswith("TORCH")},
+        "sys.path": list(sys.path),
+        "the list of warning filters": list(warnings.filters),
+        "the working directory": str(Path.cwd()),
+    }
+
+
+def _restore(before: dict[str, Any]) -> None:
+    torch.set_default_dtype(before["torch's default dtype"])
+    torch.set_num_threads(before["torch's number of threads"])
+    torch.set_grad_enabled(before["torch's grad mode"])
+    torch.set_deterministic_debug_mode(before["torch's choice of repeatable algorithms"])
+    torch.set_float32_matmul_precision(before["torch's precision of matrix products"])
+    numpy.seterr(**dict(before["numpy's treatment of errors"]))
+    for name in [name for name in os.environ if name not in before["the environment"] and name[:5] != "TORCH"]:
+        del os.environ[name]
+    os.environ.update(before["the environment"])
+    sys.path[:] = before["sys.path"]
+    warnings.filters[:] = before["the list of warning filters"]  # type: ignore[index]
