@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from smc_harness.conformance.surroundings import put_back
 from smc_harness.errors import HarnessError, UsageError, nearest, one_line
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Checked:
     """What came of one check.
 
     reason: of a failure, a skip, or the expectation; empty where it passed. seconds: it took. figures: what it
-    measured, by name and unit. trace: of a failure, for the author of the plugin.
+    measured, by name and unit. trace: of an error, for the author of the plugin.
     """
 
     check: str
@@ -194,12 +195,13 @@ def _made(subject: Subject, check: Check, blocked: str | None, expected: str | N
     try:
         if blocked is not None:
             raise NotReadyError(blocked)
-        figures = dict(check.run(subject) or {})
+        with put_back():  # what a plugin changes for all others must not reach the next check
+            figures = dict(check.run(subject) or {})
     except NotApplicableError as error:
         outcome, reason, ready = Outcome.SKIPPED, str(error), not isinstance(error, NotReadyError)
     except (Exception, SystemExit) as error:
-        outcome, trace = Outcome.FAILED, traceback.format_exc()
-        reason = told(error, subject)
+        outcome, reason = Outcome.FAILED, told(error, subject)
+        trace = "" if isinstance(error, Fault) else traceback.format_exc()
     if expected is not None and outcome is Outcome.FAILED:
         outcome, reason = Outcome.EXPECTED, f"{expected} ({reason})"
     elif expected is not None and outcome is Outcome.PASSED:

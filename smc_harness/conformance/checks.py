@@ -1,6 +1,6 @@
 """All checks, in the order in which they are made: those first without which others mean nothing."""
 
-from smc_harness.conformance import declared, manners, masks, runs
+from smc_harness.conformance import declared, manners, masks, runs, tasks
 from smc_harness.conformance.check import Check
 
 PRUNER: tuple[Check, ...] = (
@@ -11,3 +11,5 @@ PRUNER: tuple[Check, ...] = (
     *masks.CHECKS,
     *runs.CHECKS,
 )
+
+TASK: tuple[Check, ...] = (*declared.CHECKS, *tasks.CHECKS)

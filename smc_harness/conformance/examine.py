@@ -10,6 +10,7 @@ from smc_harness.conformance import checks
 from smc_harness.conformance.check import Examination, Report
 from smc_harness.conformance.find import find, texts
 from smc_harness.conformance.subject import PrunerSubject
+from smc_harness.conformance.task_subject import TaskSubject
 from smc_harness.discovery.loading import Locator
 from smc_harness.errors import UsageError
 
@@ -48,7 +49,11 @@ def examination(
     model_dir: str | Path | None = None,
 ) -> Examination:
     """The checks of a plugin, none of them made yet. Raises UsageError for an expectation of no check."""
-    return Examination(PrunerSubject(locator, texts(parameters)), checks.PRUNER, expected)
+    settings = texts(parameters)
+    if locator.kind == "pruner":
+        return Examination(PrunerSubject(locator, settings), checks.PRUNER, expected)
+    data, models = (str(path) if path is not None else None for path in (data_dir, model_dir))
+    return Examination(TaskSubject(locator, settings, data, models), checks.TASK, expected)
 
 
 def _one(given: Any, kind: str) -> Locator:

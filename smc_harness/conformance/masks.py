@@ -49,8 +49,9 @@ def level_zero(subject: PrunerSubject) -> None:
     if subject.plugin.levels:
         raise NotApplicableError("it has levels of its own")
     talk, model = subject.talk()
+    scores = subject.scores(talk, model)
     before = {name: parameter.detach().clone() for name, parameter in talk.prunable(model)}
-    kept = subject.mask(talk, model, 0.0)
+    kept = subject.chosen(talk, model, scores, 0.0)
     for name, parameter in talk.prunable(model):
         if not bool(kept[name].all()) or not torch.equal(parameter, before[name]):
             raise Fault(f"level 0 prunes or changes {name!r}; context.select(scores, 0.0) would keep it")

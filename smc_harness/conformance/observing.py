@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,61 +36,59 @@ class Observer:
 
     @hookimpl(wrapper=True)
     def compute_scores(self, model: nn.Module, context: Any) -> Generator[None, Any, Any]:
-        before = _View.of(model)
+        before = View.of(model)
         try:
             return (yield)
         finally:
-            self._compare(before, _View.of(model), "compute_scores", weights=True)
+            self._compare(before, View.of(model), "compute_scores", weights=True)
 
     @hookimpl(wrapper=True)
     def apply_mask(self, model: nn.Module, context: Any) -> Generator[None, Any, Any]:
-        before = _View.of(model)
+        before = View.of(model)
         try:
             return (yield)
         finally:
-            self._compare(before, _View.of(model), "apply_mask", weights=False)
+            self._compare(before, View.of(model), "apply_mask", weights=False)
 
     @hookimpl(wrapper=True)
     def update_mask(self, model: nn.Module, context: Any) -> Generator[None, Any, Any]:
-        before = _View.of(model)
+        before = View.of(model)
         try:
             return (yield)
         finally:
-            self._compare(before, _View.of(model), "update_mask", weights=True)
+            self._compare(before, View.of(model), "update_mask", weights=True)
 
-    def _compare(self, before: _View, after: _View, hook: str, weights: bool) -> None:
-        """weights: whether the hook must leave their values alone."""
-        for name, (kind, tensor) in before.weights.items():
-            now = after.weights.get(name)
-            if now is None or now[0] != kind:
-                became = "gone" if now is None else now[0]
-                self._note("dtype", f"{hook} leaves {name!r} as {became}; it was {kind}")
-            elif weights and not _same(tensor, now[1]):
-                self._note("weights", f"{hook} changes {name!r}; a model left as it was found would work")
-        if changed := [name for name, mode in before.modes.items() if after.modes.get(name, mode) is not mode]:
-            word = "training" if after.modes[changed[0]] else "eval"
-            self._note("mode", f"{hook} leaves the model in {word} mode; model.train(mode) with the old one would work")
-        if leaked := sorted(after.hooks - before.hooks, key=str):
-            place, table, _ = leaked[0]
-            self._note("hooks", f"{hook} leaves a hook in {table} of {place}; handle.remove() would work")
-        for name, state in before.random.items():
-            if not numpy.array_equal(state, after.random[name]):
-                self._note(
-                    "random", f"{hook} draws from {name}, or seeds it; drawing from context.generator would work"
-                )
+    def _compare(self, before: View, after: View, hook: str, weights: bool) -> None:
+        for kind, sentence in changes(before, after, hook, weights):
+            sentences = self.found.setdefault(kind, [])
+            if sentence not in sentences:
+                sentences.append(sentence)
 
-        for name, value in before.settings.items():
-            if after.settings[name] != value:
-                self._note("settings", f"{hook} leaves {name} changed; putting back what it was would work")
 
-    def _note(self, kind: str, sentence: str) -> None:
-        sentences = self.found.setdefault(kind, [])
-        if sentence not in sentences:
-            sentences.append(sentence)
+def changes(before: View, after: View, hook: str, weights: bool) -> Iterator[tuple[str, str]]:
+    """(kind, sentence) for each thing that a hook left changed. weights: whether it must leave their values alone."""
+    for name, (kind, tensor) in before.weights.items():
+        now = after.weights.get(name)
+        if now is None or now[0] != kind:
+            yield "dtype", f"{hook} leaves {name!r} {'gone' if now is None else f'as {now[0]}'}; it was {kind}"
+        elif weights and not _same(tensor, now[1]):
+            yield "weights", f"{hook} changes {name!r}; a model left as it was found would work"
+    if changed := [name for name, mode in before.modes.items() if after.modes.get(name, mode) is not mode]:
+        word = "training" if after.modes[changed[0]] else "eval"
+        yield "mode", f"{hook} leaves the model in {word} mode; model.train(mode) with the old one would work"
+    if leaked := sorted(after.hooks - before.hooks, key=str):
+        place, table, _ = leaked[0]
+        yield "hooks", f"{hook} leaves a hook in {table} of {place}; handle.remove() would work"
+    for name, state in before.random.items():
+        if not numpy.array_equal(state, after.random[name]):
+            yield "random", f"{hook} draws from {name}, or seeds it; drawing from context.generator would work"
+    for name, value in before.settings.items():
+        if after.settings[name] != value:
+            yield "settings", f"{hook} leaves {name} changed; putting back what it was would work"
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """Of a model and the global generators, at one moment."""
 
     weights: Mapping[str, tuple[str, Tensor]]
@@ -100,7 +98,7 @@ class _View:
     settings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, model: nn.Module) -> _View:
+    def of(cls, model: nn.Module) -> View:
         weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         owners: Sequence[tuple[str, Any]] = [(name or "the model", module) for name, module in model.named_modules()]
         hooks = {

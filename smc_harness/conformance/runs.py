@@ -14,9 +14,8 @@ from smc_harness.conformance import elsewhere
 from smc_harness.conformance.check import Check, Fault, NotApplicableError
 from smc_harness.conformance.cost import cost_of
 from smc_harness.conformance.subject import PrunerSubject
+from smc_harness.conformance.workers import measured_by_worker
 from smc_harness.declarations.structure import Block
-from smc_harness.execution.jobs import Died, Failed, Job, Measured, PluginRef
-from smc_harness.execution.processes import ProcessExecutor
 from smc_harness.lifecycle.checkpoints import Checkpoints
 from smc_harness.sparsity import mask as masks
 
@@ -157,29 +156,7 @@ def _often() -> Iterator[None]:
 
 
 def _in_workers(subject: PrunerSubject, levels: tuple[float, ...], store: Path) -> dict[float, Measurement]:
-    """{level: measurement} by a worker process."""
-    job = Job(
-        task=PluginRef.of(subject.task()),
-        pruner=PluginRef.of(subject.plugin),
-        listeners=(),
-        options=subject.options,
-        seed=0,
-        store=str(store),
-        levels=levels,
-        search="grid",
-    )
-    found = {}
-    executor = ProcessExecutor(1, store)
-    try:
-        executor.submit(job)
-        for _, event in executor.events():
-            if isinstance(event, Failed | Died):
-                raise Fault(f"in a worker process: {event.error}")
-            if isinstance(event, Measured) and event.level is not None:
-                found[event.level] = event.measurement
-    finally:
-        executor.close()
-    return found
+    return measured_by_worker(subject.task(), subject.plugin, [], subject.options, levels, store)
 
 
 CHECKS = (

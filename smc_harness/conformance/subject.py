@@ -16,7 +16,7 @@ from smc_harness.cells import Measurement
 from smc_harness.conformance import example
 from smc_harness.conformance.check import NotApplicableError
 from smc_harness.conformance.observing import Observer
-from smc_harness.conformance.surroundings import Seen, watched
+from smc_harness.conformance.surroundings import Seen, put_back, watched
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import implements
@@ -52,6 +52,10 @@ class Subject:
     @cached_property
     def plugin(self) -> Plugin:
         """Raises HarnessError where it cannot be loaded."""
+        return self.loaded()
+
+    def loaded(self) -> Plugin:
+        """Anew: one that is a class as another object, which knows nothing of what was asked of the others."""
         return load(self.locator, self.settings)
 
     @property
@@ -98,7 +102,7 @@ class PrunerSubject(Subject):
         self, shape: example.Shape = "plain", seed: int = 0, width: int = 4, fill: str = "drawn"
     ) -> tuple[Conversation, nn.Module]:
         """A conversation, with the model at start weights of a kind. fill: see FILLS."""
-        talk = Conversation(self.task(shape, width), self.plugin, [], self.options, seed)
+        talk = Conversation(self.task(shape, width), self.loaded(), [], self.options, seed)
         model = talk.build_model()
         draw = torch.Generator().manual_seed(3)
         with torch.no_grad():
@@ -116,9 +120,12 @@ class PrunerSubject(Subject):
 
     def mask(self, talk: Conversation, model: nn.Module, level: float) -> Mask:
         """What `apply_mask` returns, unchecked. Raises NotApplicableError for a pruner that chooses elsewhere."""
+        return self.chosen(talk, model, self.scores(talk, model), level)
+
+    def chosen(self, talk: Conversation, model: nn.Module, scores: Mapping[str, Tensor] | None, level: float) -> Mask:
+        """The same, given the scores."""
         if not any(implements(self.plugin, hook) for hook in ("compute_scores", "apply_mask")):
             raise NotApplicableError("it has neither compute_scores nor apply_mask")
-        scores = self.scores(talk, model)
         own = {name: tensor.detach().clone() for name, tensor in scores.items()} if scores is not None else None
         with self._asked(talk, model, "mask", level), torch.no_grad():
             found: Mask = talk.hook.apply_mask(model=model, scores=own, level=level, context=talk.pruner)
@@ -127,7 +134,7 @@ class PrunerSubject(Subject):
     @contextmanager
     def _asked(self, talk: Conversation, model: nn.Module, *purpose: object) -> Iterator[None]:
         """As the harness asks, but without its judgement of what comes."""
-        with restored(model), talk.seeded(talk.pruner, *purpose):
+        with put_back(), restored(model), talk.seeded(talk.pruner, *purpose):
             model.eval()
             model.zero_grad(set_to_none=True)
             yield
@@ -140,7 +147,7 @@ class PrunerSubject(Subject):
         with tempfile.TemporaryDirectory() as folder:
             yield Trajectory(
                 self.task(),
-                self.plugin,
+                self.loaded(),
                 listeners,
                 self.options,
                 0,

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,13 @@ from typing import Any
 import numpy
 import torch
 
-_CONNECTING = {"socket.connect": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0, "socket.sendto": 1}
-"""Audit events of Python's sockets, and which argument says where to."""
+_CONNECTING: dict[str, Callable[..., Any]] = {
+    "socket.connect": lambda socket, address: address,
+    "socket.sendto": lambda socket, address: address,
+    "socket.getaddrinfo": lambda host, port, *rest: (host, port),
+    "socket.gethostbyname": lambda host: (host,),
+}
+"""Audit events of Python's sockets, and where to each of them goes."""
 
 
 class NetworkError(OSError):
@@ -42,10 +47,10 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     seen: Seen | None = getattr(_watching, "seen", None)
     if seen is None or event not in _CONNECTING:
         return
-    where = arguments[_CONNECTING[event]]
-    if isinstance(where, str | bytes) and event == "socket.connect":
-        return  # a socket of this machine's own
-    shown = ":".join(map(str, where[:2])) if isinstance(where, tuple) else str(where)
+    where = _CONNECTING[event](*arguments)
+    if not isinstance(where, tuple):
+        return  # the path of a socket of this machine's own
+    shown = ":".join(str(part) for part in where[:2] if part is not None)
     seen.connections.append(shown)
     raise NetworkError(f"the network is asked for {shown}")
 
@@ -59,15 +64,14 @@ def watched() -> Iterator[Seen]:
     if not _installed:  # an audit hook cannot be removed: one serves every watch
         sys.addaudithook(_audit)
         _installed.append(True)
-    seen, before = Seen(), settings()
+    seen = Seen()
     with tempfile.TemporaryDirectory() as folder:
-        with chdir(folder):
+        with put_back(), chdir(folder):
             _watching.seen = seen
             try:
                 yield seen
             finally:
                 _watching.seen = None
-                _restore(before)
         seen.files = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
 
 
@@ -87,7 +91,18 @@ def settings() -> dict[str, Any]:
     }
 
 
+@contextmanager
+def put_back() -> Iterator[None]:
+    """Leave the settings as they were."""
+    before = settings()
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
 def _restore(before: dict[str, Any]) -> None:
+    os.chdir(before["the working directory"])
     torch.set_default_dtype(before["torch's default dtype"])
     torch.set_num_threads(before["torch's number of threads"])
     torch.set_grad_enabled(before["torch's grad mode"])
