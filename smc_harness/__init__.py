@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from smc_harness.deprecated import HOOK_API, NAMES, DeprecatedAPIWarning, warn_of_name
 from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _HOME = {
 }
 
 __all__ = [
+    "HOOK_API",
+    "DeprecatedAPIWarning",
     "LinearWarmup",
     "Outcomes",
     "Pretrained",
@@ -60,6 +63,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in NAMES:
+        name = warn_of_name(name)
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,8 @@ A hook implementation takes any subset of the documented arguments, by the docum
 without keyword-only arguments. A plugin that breaks these rules, or implements a hook of the wrong kind, is refused
 when it is loaded, with the reason and the remedy.
 
-Beside hooks, a plugin declares attributes. All: `name`; `description` (one line); `version` (raise it when code that
+Beside hooks, a plugin declares attributes. All: `name`; `api` (the version of this contract that it was written for,
+such as "1.0": another harness refuses it with the remedy); `description` (one line); `version` (raise it when code that
 the harness cannot see changes); `params` (a frozen dataclass, set by --set); `needs` (names of the parameters without
 which it cannot run); `default` (False: runs only when named).
 A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `tolerance` (the

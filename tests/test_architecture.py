@@ -34,6 +34,7 @@ ROOMS = [
     "declarations",
     "documents",
     "hookspecs",
+    "deprecated",
     "errors",
 ]
 

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from smc_harness import hookspecs
+from smc_harness import deprecated, hookspecs
 from smc_harness.discovery.parameters import names
 from smc_harness.errors import PluginError, nearest
 
@@ -39,6 +39,7 @@ def implementations(plugin: Any) -> Iterator[tuple[str, str, Any, dict[str, Any]
 
 def kind_of(plugin: Any, name: str) -> str:
     """`task`, `pruner` or `session`, by the hooks that the plugin implements. Raises PluginError if it is none."""
+    deprecated.check_api(getattr(plugin, "api", None), name)  # what it was not written for may lack its hooks
     hooks = {hook for _, hook, _, options in implementations(plugin) if not _wraps(options)}
     kinds = [kind for kind, side in SIDES.items() if hooks & side]
     if len(kinds) > 1:
@@ -55,6 +56,8 @@ def kind_of(plugin: Any, name: str) -> str:
 
 def check(plugin: Any, kind: str, name: str) -> None:
     """Raise PluginError, saying what is wrong and what would work, unless `plugin` keeps every rule for its kind."""
+    deprecated.check_api(getattr(plugin, "api", None), name)
+    deprecated.warn_of_attributes(plugin, kind, name, _file_of(plugin))
     found: set[str] = set()
     for attribute, hook, function, options in implementations(plugin):
         _check_side(hook, kind, name, _wraps(options))
@@ -73,6 +76,17 @@ def check(plugin: Any, kind: str, name: str) -> None:
         raise PluginError(
             f"{name}: `folds` are judged by the mean over their examples; a task without an aggregate() would work"
         )
+
+
+def _file_of(plugin: Any) -> str:
+    """Where a plugin was written; that of its first hook, for an object of no class of its own."""
+    owner = plugin if inspect.ismodule(plugin) or inspect.isclass(plugin) else type(plugin)
+    for item in (owner, *(function for _, _, function, _ in implementations(plugin))):
+        try:
+            return inspect.getfile(item)
+        except TypeError:
+            continue
+    return "<unknown>"
 
 
 def _wraps(options: dict[str, Any]) -> bool:
@@ -109,6 +123,7 @@ def _check_signature(attribute: str, hook: str, function: Any, name: str, unboun
             )
         if parameter.name not in allowed:
             raise PluginError(f"{given}: unknown argument {parameter.name!r}; any of {expected} would work")
+        deprecated.warn_of_argument(name, hook, parameter.name, inspect.unwrap(getattr(function, "__func__", function)))
 
 
 def _check_undecorated(plugin: Any, hooks: Iterable[str], name: str) -> None:
