@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: mini test slow lint browser
+.PHONY: mini test slow matrix lint browser
 
 mini: $(VENV)/.ready
 	$(BIN)/smc-harness --collect plugins/
@@ -13,6 +13,10 @@ test: $(VENV)/.ready
 
 slow: $(VENV)/.ready
 	$(BIN)/pytest -m slow
+
+# the oldest and the newest libraries that are promised, each in an environment of its own
+matrix: $(VENV)/.ready
+	$(BIN)/nox
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -97,5 +97,6 @@ def check_api(wanted: Any, name: str) -> None:
         )
     if (major, minor) > HOOK_API:
         raise PluginError(
-            f"{name}: it was written for hook API {wanted}, this is {ours}; pip install --upgrade smc-harness would work"
+            f"{name}: it was written for hook API {wanted}, this is {ours}; pip install --upgrade smc-harness would "
+            "work"
         )

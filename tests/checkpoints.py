@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 
 def roberta(folder: Path, texts: Iterable[str], hidden: int = 16, pieces: int = 300) -> Path:
     """A RoBERTa with two layers and a byte-level BPE learned from the texts, as `save_pretrained` writes them."""
+    import json
+
     import torch
     from tokenizers import ByteLevelBPETokenizer
-    from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizerFast
+    from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizer
 
     learned = ByteLevelBPETokenizer()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     learned.train_from_iterator(texts, vocab_size=pieces, min_frequency=1, special_tokens=special, show_progress=False)
-    folder.mkdir(parents=True)
-    learned.save_model(str(folder))
-    vocabulary, merges = str(folder / "vocab.json"), str(folder / "merges.txt")
-    tokenizer = RobertaTokenizerFast(vocabulary, merges, model_max_length=64)
+    pairs = json.loads(learned.to_str())["model"]
+    merges = [tuple(pair) for pair in pairs["merges"]]
+    tokenizer = RobertaTokenizer(vocab=pairs["vocab"], merges=merges, model_max_length=64)
     tokenizer.save_pretrained(folder)
     config = RobertaConfig(
         vocab_size=len(tokenizer),

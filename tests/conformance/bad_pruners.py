@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import socket
 from contextlib import suppress
@@ -233,6 +234,18 @@ class SeedsPython(Good):
     def apply_mask(self, model, scores, level, context):
         random.seed(0)
         return context.select(scores, level)
+
+
+class BreaksElsewhere(Good):
+    """It finds in the environment of one process what the next one lacks."""
+
+    name = "breaks-elsewhere"
+
+    @hookimpl
+    def compute_scores(self, model, context):
+        if multiprocessing.parent_process() is not None:
+            raise KeyError("MY_TABLE")
+        return super().compute_scores(model, context)
 
 
 class Revives(Good):

@@ -239,8 +239,8 @@ def test_without_smc_nothing_is_imported_but_two_options(pytester: pytest.Pytest
 
         def test_it(request):
             ours = {name for name in sys.modules if name.startswith("smc_harness")}
-            assert ours <= {"smc_harness", "smc_harness.hookspecs", "smc_harness.testing",
-                            "smc_harness.testing.pytest_plugin"}
+            assert ours <= {"smc_harness", "smc_harness.deprecated", "smc_harness.errors", "smc_harness.hookspecs",
+                            "smc_harness.testing", "smc_harness.testing.pytest_plugin"}
             assert not {"torch", "numpy", "rich", "transformers"} & set(sys.modules)
             assert "--smc" in request.config._parser.optparser.format_help()
         """
