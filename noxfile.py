@@ -1,7 +1,7 @@
 """The ends of the ranges that pyproject.toml promises: the tests with the oldest and the newest of two libraries.
 
-`make test` has whatever is newest on the day. torch is tested at the one version of constraints.txt, and no older one is
-promised.
+`make test` has whatever is newest on the day. torch is tested at the one version of constraints.txt, and no older one
+is promised.
 """
 
 from __future__ import annotations
