@@ -28,7 +28,7 @@ some: a CSV file, relative to the plugin's own, with columns `task`, `pruner`, `
 `smc-harness report --published`; `published_params`, those it was published with, where not the defaults.
 A pruner: `phase` (before, during, after or iterative); `levels` (the only ones it exists at); `files` (paths of what it
 reads beside the task's data, relative to the working directory: a missing one is a usage error, and the content of each
-is part of the content keys, in place of parameters of type `Path`), both of which may be functions of the parameters,
+is part of the content keys, in place of parameters of type `Path`), each of which may be a function of the parameters,
 called before anything runs, which must not import torch; `prunes` (`linear` where it can prune nothing else);
 `allocation` and `pattern`, where it wants others than `global` and `none`; `nested` (True: from the same weights, a
 higher level keeps a part of what a lower one keeps); `score`, `cost` and `paper`, in words.
@@ -253,7 +253,7 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage] | None:
     """The stages that lead from start weights to a sparse model.
 
     When: in the driver and in the worker, for each level; must not import torch. First result wins.
-    level: the asked sparsity in [0, 1). context: only `params` and `seed` are meaningful here.
+    level: the asked sparsity in [0, 1). context: only `params`, `structure` and `seed` are meaningful here.
     Returns: `Train`, `Prune` and `Rewind` stages. Levels whose plans begin alike share that work. What becomes of dead
     weights in a training is said there, by `Train(dead=...)`.
     Default, by the pruner's `phase`: before = [Prune, Train]; after = [Train, Prune, Train]; during = [Train under

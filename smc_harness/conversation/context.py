@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smc_harness.declarations.structure import Structure
 from smc_harness.errors import PluginError
 from smc_harness.store.identity import seed_from
 
@@ -127,13 +128,15 @@ class PrunerContext(Context):
     mask: {name: bool} so far, or None while the model is dense. step, total_steps: in `update_mask`.
     level: the level asked of the cell; set in `update_mask` alone, since scores and masks may serve several levels (a
     mask's own level is an argument of `apply_mask`). state: tensors that are kept and resumed with the
-    trajectory, on the model's device; change the dict in place. kept: the harness's, behind `unmasked`.
+    trajectory, on the model's device; change the dict in place. structure: the allocation and the pattern that the
+    pruner was told, or declares; set in every hook. kept: the harness's, behind `unmasked`.
     """
 
     step: int = 0
     total_steps: int = 0
     mask: Mapping[str, torch.Tensor] | None = None
     state: dict[str, torch.Tensor] = field(default_factory=dict)
+    structure: Structure = field(default_factory=Structure)
     kept: Mapping[str, torch.Tensor] | None = field(default=None, repr=False)
     _level: float | None = None
 
@@ -171,8 +174,7 @@ class PrunerContext(Context):
     @property
     def pattern(self) -> NofM | Block | None:
         """The pattern that this pruner's masks keep to, for one that changes them in `update_mask`."""
-        plugin = self._talk().pruner_plugin
-        return plugin.structure.pattern if plugin is not None else None
+        return self.structure.pattern
 
     def unmasked(self, model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
         """(name, values) over the scope; under `Train(dead="kept")` the values from before the mask, detached."""

@@ -25,6 +25,7 @@ from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import relay
 from smc_harness.declarations.outcomes import Outcomes
 from smc_harness.declarations.recipe import Recipe
+from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.sparsity import scope
@@ -57,6 +58,7 @@ class Conversation:
         self.pruner = PrunerContext(
             name=pruner.name if pruner else "dense",
             params=pruner.params if pruner else None,
+            structure=pruner.structure if pruner else Structure(),
             **common,  # type: ignore[arg-type]
         )
         self.hook = relay(task, pruner, listeners)

@@ -22,7 +22,7 @@ from smc_harness.store.identity import digest, file_digest, package_root, source
 _AXES = {"allocation": "global", "pattern": "none"}
 """What every pruner can be told beside its own parameters, and what holds where nothing is said."""
 
-_OF_PARAMETERS = ("chance", "floor", "folds", "levels", "files")
+_OF_PARAMETERS = ("chance", "floor", "folds", "levels", "files", "phase")
 """What a plugin may declare as a function of its parameters."""
 
 
@@ -82,7 +82,11 @@ class Plugin:
 
     @property
     def phase(self) -> str:
-        return str(self.declared("phase", ""))
+        """When a pruner prunes; empty for other plugins."""
+        own = str(self.declared("phase", ""))
+        if self.kind == "pruner" and own not in rules.PHASES:
+            raise PluginError(f"{self.name}: phase gives {own!r}; one of {', '.join(rules.PHASES)} would work")
+        return own
 
     @property
     def training(self) -> str:

@@ -143,7 +143,7 @@ def _check_pruner(plugin: Any, name: str, hooks: set[str]) -> None:
     if not hooks & {"compute_scores", "apply_mask", "update_mask"}:
         raise PluginError(f"{name}: a pruner must implement compute_scores() or apply_mask()")
     phase = getattr(plugin, "phase", None)
-    if phase not in PHASES:
+    if not callable(phase) and phase not in PHASES:
         raise PluginError(f"{name}: phase is {phase!r}; one of {', '.join(PHASES)} would work")
     levels = getattr(plugin, "levels", None)
     if levels is not None and not callable(levels) and not are_levels(levels):

@@ -84,6 +84,7 @@ class Track:
         context = PrunerContext(
             name=self.pruner.name,
             params=self.pruner.params,
+            structure=self.pruner.structure,
             seed=self.dense.seed,
             session_seed=self.dense.options.session_seed,
             training=self.dense.task.training,
