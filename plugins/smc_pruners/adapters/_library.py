@@ -55,9 +55,10 @@ def class_at(text: str) -> type:
 
 
 def source_of(text: str) -> Sequence[Path]:
-    """The file that `package.module:Class` or `file.py:Class` is read from, for the content keys; none of compiled code.
+    """The file that `package.module:Class` or `file.py:Class` is read from, for the content keys.
 
-    No module is imported, since one of them may import torch. Raises UsageError for a package that is not there.
+    Compiled code has none. No module is imported, since one of them may import torch. Raises UsageError for a package
+    that is not there.
     """
     module, _, _ = text.rpartition(":")
     if module.endswith(".py"):
