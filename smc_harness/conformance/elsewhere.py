@@ -60,6 +60,8 @@ class _Functions(TorchFunctionMode):
         if func in _MAKING and named.get("device") is not None:
             return func(*args, **{k: v for k, v in named.items() if k != "device"}).to(named["device"])
         if args and isinstance(args[0], Elsewhere):
+            if func is Tensor.__getitem__ and isinstance(args[1], list):
+                return args[0][torch.tensor(args[1])]  # torch would make a tensor without values of the list
             if func is Tensor.tolist:
                 return args[0].held.tolist()
             if func in (Tensor.numpy, Tensor.__array__):
@@ -98,7 +100,7 @@ def _compute(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any
     there = [isinstance(tensor, Elsewhere) for tensor in tensors]
     asked = kwargs.get("device")
     goes = any(there) if asked is None else torch.device(asked).type == DEVICE.type
-    if func is torch.ops.aten.copy_.default:
+    if func in (torch.ops.aten.copy_.default, torch.ops.aten.index.Tensor):  # places may be on the CPU, as on a GPU
         goes = isinstance(args[0], Elsewhere)
     elif func not in _COPYING and goes and not all(t or x.dim() == 0 for t, x in zip(there, tensors, strict=True)):
         raise RuntimeError("tensors of the CPU and of another device are mixed; .to(parameter.device) would work")

@@ -44,6 +44,14 @@ def test_buffers_go_there_too() -> None:
     assert float(values(model.num_batches_tracked)) == 1
 
 
+@pytest.mark.parametrize("places", [[1, 0], torch.tensor([1, 0])], ids=["list", "tensor"])
+def test_places_may_be_on_the_cpu_as_on_a_gpu(places: list[int] | Tensor) -> None:
+    with elsewhere():
+        found = there()[places]
+        assert found.device == DEVICE
+    assert torch.equal(values(found), RAW[[1, 0]])
+
+
 @pytest.mark.parametrize(
     "work",
     [

@@ -41,8 +41,9 @@ class Params:
     share of its own. batches: training batches for importances that want gradients or activations; Hessian goes through
     their examples one by one. phase: when it prunes, by the default plan of that phase.
 
-    The channels of a layer that no other layer reads, such as the classes, are not pruned, nor is the last channel of
-    any group, nor what belongs to no group; a level that would need them is an error.
+    The channels of a layer that no other layer reads, such as the classes, may not go, nor the best channel of any
+    group, nor what belongs to no group, as the library does not follow it. A level beyond all channels that may go
+    (`share in channels` in the log of a cell) prunes of that rest, too, by magnitude.
     """
 
     importance: str = "MagnitudeImportance"
@@ -78,7 +79,7 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage]:
 
 @hookimpl
 def compute_scores(model: nn.Module, context: PrunerContext) -> Mapping[str, Tensor]:
-    """Returns the lower of the importances of a weight's channels; +inf where it has none that may go.
+    """Returns the lower of the importances of a weight's channels; above all of them, the rest by magnitude.
 
     Raises PluginError where the library cannot follow the model.
     """
@@ -88,7 +89,7 @@ def compute_scores(model: nn.Module, context: PrunerContext) -> Mapping[str, Ten
     importance = _importance(context.params)
     graph = _graph(model, context)
     prunable = {id(weight): key for key, weight in context.prunable(model)}
-    scores = {key: torch.full_like(weight, torch.inf, dtype=torch.float32) for key, weight in context.prunable(model)}
+    scores = {key: torch.full_like(weight, torch.inf, dtype=torch.float64) for key, weight in context.prunable(model)}
     _show_data(importance, model, context)
     with torch.no_grad():
         for group in _groups(graph):
@@ -101,25 +102,24 @@ def compute_scores(model: nn.Module, context: PrunerContext) -> Mapping[str, Ten
             for weight, axis, places, channels in members:
                 if (key := prunable.get(id(weight))) is not None:
                     lowest = scores[key].new_full((weight.shape[axis],), torch.inf)
-                    values = ranked[channels.to(ranked.device)].to(lowest.device)
+                    values = ranked[channels.to(ranked.device)].to(lowest)
                     lowest.scatter_reduce_(0, places.to(lowest.device), values, "amin")
                     shape = [-1 if i == axis else 1 for i in range(weight.dim())]
                     scores[key] = torch.minimum(scores[key], lowest.view(shape))
     for module in model.modules():
         module.__dict__.pop("_importance", None)  # activations that the library leaves behind
+    _rest_by_magnitude(scores, model, context)
     return scores
 
 
-@hookimpl
-def apply_mask(scores: Mapping[str, Tensor], level: float, context: PrunerContext) -> Mapping[str, Tensor]:
-    """Exact selection. Raises PluginError for a level that would need weights of no channel."""
-    from smc_harness.sparsity.select import pruned_count
-
-    total = sum(tensor.numel() for tensor in scores.values())
-    most = sum(int(tensor.isfinite().sum()) for tensor in scores.values())
-    if pruned_count(level, total) > most:
-        raise PluginError(f"{context.name}: level {level} given; {most} of {total} weights are in channels that may go")
-    return context.select(scores, level)
+def _rest_by_magnitude(scores: dict[str, Tensor], model: nn.Module, context: PrunerContext) -> None:
+    """Put the weights that belong to no channel that may go above all others, the larger ones highest."""
+    finite = [float(tensor[tensor.isfinite()].max()) for tensor in scores.values() if tensor.isfinite().any()]
+    in_channels = sum(int(tensor.isfinite().sum()) for tensor in scores.values())
+    context.log("share in channels", in_channels / max(1, sum(tensor.numel() for tensor in scores.values())))
+    for key, weight in context.prunable(model):
+        above = max(finite, default=0.0) + 1.0 + weight.detach().abs().double()
+        scores[key] = above.where(scores[key].isinf(), scores[key])
 
 
 # -- the library's side -------------------------------------------------------------------------------------------
