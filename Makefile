@@ -31,4 +31,6 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+# it asks for an older transformers than we develop on, but its pruning works with this one
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llmcompressor
 	touch $@

@@ -12,6 +12,7 @@ LIBRARIES = {"llm-compressor": "llmcompressor", "torch-pruning": "torch_pruning"
 EXPLAINED = {
     "it has no compute_scores",
     "it has no parameters",
+    "it prunes linear layers only, which are never empty",
     "it has levels of its own",
     "it does not claim nested = True",
     "it draws no random number while it scores and prunes",
@@ -26,7 +27,7 @@ def test_a_built_in_pruner_conforms(name: str) -> None:
     assert report.ok, str(report)
     skipped = {result.check: result.reason for result in report.results if result.outcome is Outcome.SKIPPED}
     assert set(skipped.values()) <= EXPLAINED, skipped
-    assert len(skipped) <= 3
+    assert len(skipped) <= 4
 
 
 def test_one_that_needs_a_parameter_says_so() -> None:

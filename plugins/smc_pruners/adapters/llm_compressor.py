@@ -8,9 +8,10 @@ that none has to be traced.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -175,10 +176,12 @@ def _calibrate(model: nn.Module, paths: Sequence[str], context: PrunerContext) -
 def _quiet() -> Iterator[None]:
     """Without a line for every layer, and with the filters of warnings that the library changes put back.
 
-    LLM_COMPRESSOR_LOG_DISABLED, the library's own way, breaks its modifiers.
+    LLM_COMPRESSOR_LOG_DISABLED, the library's own way, breaks its modifiers. What it says as it is imported goes where
+    it does not mix with results.
     """
     with warnings.catch_warnings():
-        import llmcompressor  # noqa: F401  it switches its messages on
+        with redirect_stdout(sys.stderr):
+            import llmcompressor  # noqa: F401
         from loguru import logger
 
         logger.disable("llmcompressor")

@@ -27,7 +27,7 @@ from tests.workshop import Workshop
 
 library = pytest.importorskip("torch_pruning", reason="Torch-Pruning is an extra; the development group installs it")
 
-# Llama is not among them: the library's search for groups does not end on rotary embeddings
+# not Llama, whose rotary embeddings the library cannot follow
 OUTPUT = {"perceptron": "4", "convolutions": "head", "bert": "model.classifier"}
 every_model = pytest.mark.parametrize("model", OUTPUT)
 IMPORTANCES = [
@@ -224,6 +224,11 @@ def test_a_model_that_the_library_cannot_trace_is_an_error_that_says_so() -> Non
     talk = Conversation(task, plugin("pruner", "mine", torch_pruning, Params()), [], RunOptions(), 0)
     with pytest.raises(PluginError, match="mine: Torch-Pruning cannot trace this model: TypeError: .*"):
         compute_scores(talk, talk.build_model())
+
+
+def test_a_search_of_the_library_that_would_not_end_is_ended() -> None:
+    with pytest.raises(PluginError, match="mine: Torch-Pruning's search for the groups of this model does not end"):
+        compute_scores(*asked("llama"))
 
 
 @pytest.mark.parametrize("name", ["commonsense-mini", "protein-mini", "translation-mini"])
