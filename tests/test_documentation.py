@@ -9,15 +9,19 @@ from pathlib import Path
 
 import numpy
 import pytest
+import torch
 import yaml
 from safetensors.numpy import save_file
+from smc_pruners.adapters import torch_prune
 
 from docs import decisions, study
 from docs.generate import PRUNERS, TASKS, pruners, tasks
 from smc_harness.verdict.paired import Paired, p_at_least, p_at_most
+from tests.pruners.pruning import mask_of, pruned, talk_of
 from tests.workshop import ROOT, Ran, Workshop
 
 COMMAND = "smc-harness "
+ADAPTERS = ROOT / "docs/how-to/adapters.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 
 
@@ -56,6 +60,7 @@ def test_the_one_file_pruner_of_the_readme_runs_from_outside_the_repository(work
 def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran], workshop: Workshop) -> None:
     (source,) = blocks(ROOT / "README.md", "python")
     workshop.write("sqrt_magnitude.py", source)
+    workshop.write("my_methods.py", blocks(ADAPTERS, "python")[0])
     (workshop.folder / "plugins").symlink_to(ROOT / "plugins")
     (workshop.folder / "SPARSE").mkdir()
     save_file({"weight": numpy.eye(2)}, workshop.folder / "SPARSE" / "model.safetensors")
@@ -64,6 +69,14 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
     words = shlex.split(line)[1:]
     ran = command(*words, *([] if words[0] in ("list", "report", "compare") else ["--collect-only"]))
     assert ran.code == 0, ran.err
+
+
+def test_the_method_of_the_page_on_adapters_prunes_what_is_smallest(workshop: Workshop) -> None:
+    file = workshop.write("my_methods.py", blocks(ADAPTERS, "python")[0])
+    params = torch_prune.Params(), torch_prune.Params(f"{file}:Smallest")
+    built_in, own = (mask_of(*talk_of(torch_prune, given), 0.5) for given in params)
+    assert pruned(own) == 64
+    assert all(torch.equal(built_in[name], own[name]) for name in built_in)
 
 
 FROM_PYTEST = ROOT / "docs/how-to/pytest.md"

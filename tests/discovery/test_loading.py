@@ -355,3 +355,31 @@ def test_what_a_pruner_needs_and_was_not_told_leaves_files_and_levels_open(works
     plugin = reader(workshop)
     assert (plugin.lacking, plugin.files, plugin.levels) == (("path",), (), ())
     assert reader(workshop, "a").lacking == ()
+
+
+OF_PARAMETERS = """
+from dataclasses import dataclass
+from smc_harness import hookimpl
+
+@dataclass(frozen=True)
+class Params:
+    late: bool = True
+    other: str = "before"
+
+name, params = "mine", Params
+
+def phase(params):
+    return "after" if params.late else params.other
+
+@hookimpl
+def compute_scores(model, context):
+    return {}
+"""
+
+
+def test_a_phase_may_follow_from_the_parameters(workshop: Workshop) -> None:
+    place = at(workshop.write("mine.py", OF_PARAMETERS))
+    assert [load(place, settings).phase for settings in ({}, {"late": "false"})] == ["after", "before"]
+    with pytest.raises(PluginError) as caught:
+        load(place, {"late": "false", "other": "never"}).phase  # noqa: B018
+    assert str(caught.value) == "mine: phase gives 'never'; one of before, after, during, iterative would work"

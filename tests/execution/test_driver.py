@@ -11,6 +11,7 @@ import pytest
 from smc_harness import Prune, Train, hookimpl
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
+from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
 from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
@@ -263,6 +264,16 @@ def test_a_plan_that_cannot_be_made_is_its_own_track_s_fault(drive) -> None:
     _, found = drive(lambda job: play(job, GOOD), pruners)
     assert found["toy::bad[0.2,seed0]"].error == "plan failed: ValueError: bad parameter"
     assert found["toy::good[0.2,seed0]"].verdict is Verdict.PASS
+
+
+def test_a_plan_is_told_allocation_and_pattern(drive) -> None:
+    @hookimpl
+    def plan(level, context):
+        raise ValueError(f"{context.structure} given")
+
+    hooks = pruner_of("after", plan=plan)
+    _, found = drive(lambda job: play(job, GOOD), {"p": plugin("pruner", "p", hooks, structure=Structure("erk"))})
+    assert found["toy::p[0.2,seed0]"].error == "plan failed: ValueError: erk given"
 
 
 def test_a_number_measured_with_other_source_is_not_kept(drive) -> None:
