@@ -33,7 +33,7 @@ def read_arguments(text: str) -> dict[str, Any]:
         try:
             found[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            found[name] = value
+            found[name] = float(value) if value.lstrip("-") == "inf" else value
     return found
 
 

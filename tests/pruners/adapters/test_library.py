@@ -37,7 +37,7 @@ def test_arguments_are_literals_where_they_are_some_and_else_text() -> None:
     assert read_arguments(given) == {
         "n": 2,
         "dim": -1,
-        "p": "inf",
+        "p": float("inf"),
         "flag": True,
         "none": None,
         "pair": (1, 2),

@@ -153,6 +153,15 @@ def test_structured_methods_prune_as_many_whole_channels_as_fit(level: float, di
         assert 0 <= missing < tensor.numel() // tensor.shape[dim], name
 
 
+def test_a_norm_may_be_infinite() -> None:
+    talk, own = asked("perceptron", Params("ln_structured", "n=-inf dim=0"), "uniform")
+    mask = mask_of(talk, own, 0.5)
+    _, places = places_in(talk, own)
+    for place in places.values():
+        prune.ln_structured(*place, amount=len(getattr(*place)) // 2, n=float("-inf"), dim=0)
+    assert equal(mask, masks(places))
+
+
 def test_random_channels_are_the_librarys_draw() -> None:
     talk, own = asked("perceptron", Params("random_structured", "dim=0"), "uniform")
     mask = mask_of(talk, own, 0.5)
