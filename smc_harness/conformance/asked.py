@@ -29,7 +29,8 @@ def _by_plans(pruner: Plugin) -> str:
     where = Locator("task", example.name, "conformance kit", module=example.__name__)
     hook = relay(load(where), pruner)
     for level in pruner.levels or (0.5,):
-        hook.plan(level=level, context=PrunerContext(pruner.name, pruner.params, 0, 0, example.name))
+        context = PrunerContext(pruner.name, pruner.params, 0, 0, example.name, structure=pruner.structure)
+        hook.plan(level=level, context=context)
     return "plan" if "torch" in sys.modules else "nothing"
 
 
