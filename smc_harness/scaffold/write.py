@@ -54,7 +54,9 @@ def write(names: Names, into: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror or error}; --into a folder that can be written would work") from error
+        raise UsageError(
+            f"{folder}: {error.strerror or error}; --into a folder that can be written would work"
+        ) from error
     return folder
 
 
