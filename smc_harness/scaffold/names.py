@@ -33,12 +33,12 @@ def names(kind: str, given: str) -> Names:
 
     Small letters, digits and single hyphens alone: what installers and import treat alike stays one name.
     """
+    prefix = f"smc-{kind}-"
     if not _NAME.fullmatch(given):
-        parts = re.findall("[a-z0-9]+", given.lower())
+        nearest = "-".join(re.findall("[a-z0-9]+", given.lower())).removeprefix(prefix) or "my-idea"
         raise UsageError(
-            f"{given!r}: words of small letters and digits, joined by hyphens, such as "
-            f"{'-'.join(parts) or 'my-idea'}, would work"
+            f"{given!r}: words of small letters and digits, joined by hyphens, such as {nearest}, would work"
         )
-    if given.startswith(prefix := f"smc-{kind}-"):
+    if given.startswith(prefix):
         raise UsageError(f"{given!r}: {prefix} is put before it; {given.removeprefix(prefix)} would work")
     return Names(kind, given)
