@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, StrictUndefined
 
-from smc_harness import __version__
+from smc_harness import HOOK_API, __version__
 from smc_harness.errors import UsageError
 from smc_harness.scaffold.names import Names
 
@@ -65,6 +65,7 @@ def contents(names: Names) -> dict[str, str]:
     variables = {
         "kind": names.kind,
         "name": names.plugin,
+        "api": ".".join(map(str, HOOK_API)),
         "distribution": names.distribution,
         "package": names.package,
         "harness": compatible(__version__),
@@ -80,10 +81,12 @@ def contents(names: Names) -> dict[str, str]:
 
 
 def compatible(version: str) -> str:
-    """The versions of the harness that keep the contract of this one: before 1.0 a minor version may change it."""
-    major, minor, *rest = map(int, re.findall(r"\d+", version)[:3])
-    patch = rest[0] if rest else 0
-    return f">={major}.{minor}.{patch},<{f'{major + 1}' if major else f'0.{minor + 1}'}"
+    """The versions of the harness that a plugin runs with that was written for this one.
+
+    What goes away from the contract stays for one minor version, with a warning.
+    """
+    major, minor, patch, *_ = *map(int, re.findall(r"\d+", version)[:3]), 0
+    return f">={major}.{minor}.{patch},<{major}.{minor + 2}"
 
 
 def _walk(folder: Traversable, above: str = "") -> Iterator[tuple[str, Traversable]]:

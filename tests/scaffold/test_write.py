@@ -109,14 +109,11 @@ def test_actions_are_pinned_and_the_versions_are_those_of_our_own(kind: str) -> 
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        ("0.1.0", ">=0.1.0,<0.2"),
-        ("0.9.3.dev4+g1234", ">=0.9.3,<0.10"),
-        ("1.4", ">=1.4.0,<2"),
-        ("2.0.1rc1", ">=2.0.1,<3"),
+        ("0.1.0", ">=0.1.0,<0.3"),
+        ("0.9.3.dev4+g1234", ">=0.9.3,<0.11"),
+        ("1.4", ">=1.4.0,<1.6"),
     ],
 )
-def test_the_harness_is_asked_for_up_to_the_next_version_that_may_change_the_contract(
-    version: str, expected: str
-) -> None:
+def test_the_harness_is_asked_for_up_to_the_first_version_that_may_lack_something(version: str, expected: str) -> None:
     assert compatible(version) == expected
     SpecifierSet(expected)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 name = "example"
+api = "1.0"
 phase = "after"
 description = "one-shot pruning of the trained model by the squared first-order Taylor term of the loss"
 version = "1"
