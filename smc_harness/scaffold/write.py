@@ -2,6 +2,9 @@
 
 `templates/common` is for every kind of plugin, the folder beside it for one. In their paths `package` stands for the
 package's name and `dot_` for a dot, and every file ends in `.jinja`: so no tool takes a template for what it will be.
+
+Jinja2 is here with torch already. The programs that are made for this, copier and cookiecutter, ask questions and update
+what they wrote; neither is needed, and each brings packages of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ def write(names: Names, into: Path) -> Path:
         for path, text in contents(names).items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            target.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise UsageError(
             f"{folder}: {error.strerror or error}; --into a folder that can be written would work"
