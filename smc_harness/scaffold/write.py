@@ -3,8 +3,8 @@
 `templates/common` is for every kind of plugin, the folder beside it for one. In their paths `package` stands for the
 package's name and `dot_` for a dot, and every file ends in `.jinja`: so no tool takes a template for what it will be.
 
-Jinja2 is here with torch already. The programs that are made for this, copier and cookiecutter, ask questions and update
-what they wrote; neither is needed, and each brings packages of its own.
+Jinja2 is here with torch already. The programs that are made for this, copier and cookiecutter, ask questions, and the
+first can update what it wrote; neither is needed, and each brings packages of its own.
 """
 
 from __future__ import annotations
