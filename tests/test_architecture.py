@@ -17,6 +17,7 @@ ROOMS = [
     "testing",
     "cli",
     "conformance",
+    "scaffold",
     "report",
     "session",
     "baseline",

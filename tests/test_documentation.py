@@ -67,7 +67,7 @@ def test_every_command_shown_is_understood(line: str, command: Callable[..., Ran
     for name in ("results.json", "earlier.json"):
         (workshop.folder / name).symlink_to(ROOT / "docs/results/mawps-gts.json")
     words = shlex.split(line)[1:]
-    ran = command(*words, *([] if words[0] in ("list", "report", "compare") else ["--collect-only"]))
+    ran = command(*words, *([] if words[0] in ("list", "report", "compare", "new") else ["--collect-only"]))
     assert ran.code == 0, ran.err
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from smc_harness.errors import ExitCode, HarnessError, one_line
 
-COMMANDS = ("run", "list", "report", "compare", "check")
+COMMANDS = ("run", "list", "report", "compare", "check", "new")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,6 +58,10 @@ def _run(command: str, rest: Sequence[str]) -> int:
         from smc_harness.cli import check
 
         return check.main(rest)
+    if command == "new":
+        from smc_harness.cli import new
+
+        return new.main(rest)
     from smc_harness.cli import run
 
     return run.main(rest)

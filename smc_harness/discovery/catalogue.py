@@ -121,7 +121,8 @@ def _plugin_files(paths: Iterable[Path]) -> Iterator[Path]:
     seen: set[Path] = set()
     for path in paths:
         if not path.exists():
-            raise UsageError(f"--collect {path}: no such file or folder")
+            remedy = "leave --collect out for the installed pruners and the mini tasks"
+            raise UsageError(f"--collect {path}: no such file or folder; {remedy}")
         if path.is_file() and path.suffix != ".py":
             raise UsageError(f"--collect {path}: not a Python file; a .py file or a folder would work")
         found = [path] if path.is_file() else _search(path)

@@ -94,6 +94,8 @@ def source_digest(file: Path) -> str:
     in the file they stand. Code loaded in other ways is not seen: that is what a plugin's `version` is for.
     """
     root = package_root(file)
+    # where distributions are installed, what lies beside the plugin's package is none of its own
+    alone = file.relative_to(root).parts[0].removesuffix(".py") if any(root.glob("*.dist-info")) else ""
     seen: dict[str, str] = {}
     libraries: set[str] = set()
     waiting = [file]
@@ -105,10 +107,11 @@ def source_digest(file: Path) -> str:
         text = current.read_bytes()
         seen[name] = hashlib.sha256(text).hexdigest()
         for module in _imports(text, current, root):
-            own = _own_files(module, root)
+            top = module.partition(".")[0]
+            own = _own_files(module, root) if alone in ("", top) else []
             waiting += own
             if not own:
-                libraries.add(module.partition(".")[0])
+                libraries.add(top)
     versions = {name: found for name in libraries if (found := _version(name)) and name != "smc_harness"}
     return digest(seen, versions)
 

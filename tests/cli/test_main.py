@@ -43,6 +43,7 @@ def imports_of(*words: str, folder: Path) -> tuple[subprocess.CompletedProcess[s
         ["--collect-only", "--json", "-"],
         ["--collect-only", "--collect", str(ROOT / "plugins")],
         ["--collect-only", "--collect", str(ROOT / "tasks")],
+        ["new", "pruner", "mine"],
         ["--colect"],
     ],
     ids=" ".join,

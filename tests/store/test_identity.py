@@ -43,6 +43,26 @@ def test_a_plugin_digest_follows_a_file_beside_a_stand_alone_plugin(tmp_path) ->
     assert digest_after(helper, "x = 2\n", plugin) != before
 
 
+def test_a_plugin_digest_does_not_follow_what_is_installed_beside_it(tmp_path, monkeypatch) -> None:
+    """Else it would read all of torch."""
+    (tmp_path / "library-1.0.dist-info").mkdir()
+    for name in ("mypack", "library"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    plugin, helper, library = tmp_path / "mypack/plugin.py", tmp_path / "mypack/helper.py", tmp_path / "library/deep.py"
+    plugin.write_text("from library import deep\nfrom . import helper\n")
+    helper.touch()
+    library.touch()
+    versions = {"library": "1.0"}
+    monkeypatch.setattr(identity, "_version", versions.get)
+    before = identity.source_digest(plugin)
+    assert digest_after(library, "x = 1\n", plugin) == before
+    assert digest_after(helper, "x = 1\n", plugin) != before
+    helper.write_text("")
+    versions["library"] = "2.0"
+    assert digest_after(library, "x = 1\n", plugin) != before
+
+
 def test_a_plugin_digest_names_the_versions_of_its_libraries(tmp_path, monkeypatch) -> None:
     plugin = tmp_path / "mine.py"
     plugin.write_text("import torch\n")

@@ -166,8 +166,8 @@ def test_what_breaks_or_ends_its_process_is_an_error_of_its_cells_alone(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--smc", "nowhere"], "--smc: --collect nowhere: no such file or folder"),
-        (["--smc", "nowhere", "-n", "2"], "--smc: --collect nowhere: no such file or folder"),
+        (["--smc", "nowhere"], "--smc: --collect nowhere: no such file or folder; leave --collect out *"),
+        (["--smc", "nowhere", "-n", "2"], "--smc: --collect nowhere: no such file or folder; leave --collect out *"),
         (["--smc-options", "--levels 2"], "--smc: --levels 2: 2 is outside [0, 1); *"),
         (["--smc-options=--lf"], "--smc: --lf of smc-harness is set; pytest's own would work"),
         (

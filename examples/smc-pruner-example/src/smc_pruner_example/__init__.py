@@ -1,0 +1,1 @@
+"""The pruner `example` for smc-harness."""

@@ -1,0 +1,1 @@
+"""A new distribution for a plugin, from templates."""
