@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from smc_harness.conformance.surroundings import put_back
+from smc_harness.conformance.surroundings import secluded
 from smc_harness.errors import HarnessError, UsageError, nearest, one_line
 
 if TYPE_CHECKING:
@@ -195,7 +195,9 @@ def _made(subject: Subject, check: Check, blocked: str | None, expected: str | N
     try:
         if blocked is not None:
             raise NotReadyError(blocked)
-        with put_back():  # what a plugin changes for all others must not reach the next check
+        with (
+            secluded()
+        ):  # what a plugin writes, or changes for all others, must reach neither its user nor the next check
             figures = dict(check.run(subject) or {})
     except NotApplicableError as error:
         outcome, reason, ready = Outcome.SKIPPED, str(error), not isinstance(error, NotReadyError)

@@ -59,20 +59,33 @@ _installed: list[bool] = []
 
 
 @contextmanager
+def secluded() -> Iterator[Path]:
+    """Another working directory, which is given; the settings of the process are put back in the end.
+
+    It has links to all that is in the old one, so that a path that a parameter names is still there.
+    """
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as name, put_back(), chdir(name):
+        folder = Path(name)
+        for item in here.iterdir():
+            (folder / item.name).symlink_to(item)
+        yield folder
+
+
+@contextmanager
 def watched() -> Iterator[Seen]:
-    """An empty working directory and no network; the settings of the process are put back in the end."""
+    """Seclusion without a network."""
     if not _installed:  # an audit hook cannot be removed: one serves every watch
         sys.addaudithook(_audit)
         _installed.append(True)
     seen = Seen()
-    with tempfile.TemporaryDirectory() as folder:
-        with put_back(), chdir(folder):
-            _watching.seen = seen
-            try:
-                yield seen
-            finally:
-                _watching.seen = None
-        seen.files = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
+    with secluded() as folder:
+        _watching.seen = seen
+        try:
+            yield seen
+        finally:
+            _watching.seen = None
+            seen.files = sorted(path.name for path in folder.iterdir() if not path.is_symlink())
 
 
 def settings() -> dict[str, Any]:

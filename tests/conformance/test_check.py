@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +150,17 @@ def test_the_badge_is_a_line_of_markdown_that_says_the_counts() -> None:
 def test_the_text_of_a_report_names_what_does_not_conform() -> None:
     report = Examination(SUBJECT, [Check("one", passes), Check("two", fails)]).report()
     assert str(report) == "mine: 1 passed, 1 failed\ntwo: failed: seen this; that would work"
+
+
+def test_a_check_finds_the_files_of_the_working_directory_and_leaves_no_other_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "table.txt").write_text("read me")
+    monkeypatch.chdir(tmp_path)
+
+    def reads_and_writes(subject):
+        Path("copy.txt").write_text(Path("table.txt").read_text())
+
+    assert outcomes(Check("one", reads_and_writes)) == [("passed", "")]
+    assert [path.name for path in tmp_path.iterdir()] == ["table.txt"]
+    assert Path.cwd() == tmp_path
