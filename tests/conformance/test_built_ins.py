@@ -38,6 +38,7 @@ def test_one_that_needs_a_parameter_says_so() -> None:
     assert [result.check for result in report.results if result.outcome is Outcome.PASSED] == [
         "declaration",
         "parameters",
+        "light",
     ]
 
 
@@ -53,4 +54,4 @@ def test_a_task_whose_data_are_missing_says_so() -> None:
     skipped = [result for result in report.results if result.outcome is Outcome.SKIPPED]
     assert report.ok, str(report)
     assert {"--data-dir" in result.reason for result in skipped} == {True}
-    assert len(skipped) == len(report.results) - 3
+    assert len(skipped) == len(report.results) - 4
