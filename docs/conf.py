@@ -22,6 +22,7 @@ exclude_patterns = [".*", "build", "dist", "**/__pycache__"]
 
 # docstrings are prose in which single backticks are code
 default_role = "code"
+smartquotes = False  # an option begins with two hyphens
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True

@@ -33,13 +33,13 @@ def described(text: str, names: Iterable[str]) -> tuple[list[str], dict[str, str
     return prose, found
 
 
-def fields(text: str, names: Iterable[str]) -> list[str]:
+def fields(text: str, names: Iterable[str], field: str = "param") -> list[str]:
     """The docstring as reStructuredText, what it describes as a list of fields."""
     prose, found = described(text, names)
     lines = [line for paragraph in prose for line in (paragraph, "")]
     for name, words in found.items():
         words, *errors = _RAISES.split(words)
-        lines.append(f":param {name}: {words.strip()}")
+        lines.append(f":{field} {name}: {words.strip()}")
         lines += [f":raises: {error}" for error in errors]
     return [*lines, ""]
 
@@ -60,7 +60,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
     def read(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
         if what in ("class", "function", "method", "exception"):
-            lines[:] = fields("\n".join(lines), names_of(item))
+            given = what == "class" and item.__name__ in _MADE_BY_THE_HARNESS
+            lines[:] = fields("\n".join(lines), names_of(item), "ivar" if given else "param")
 
     def signature(app: Sphinx, what: str, name: str, item: Any, options: Any, given: str, returns: str) -> Any:
         return ("", "") if what == "class" and item.__name__ in _MADE_BY_THE_HARNESS else None

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from docs import decisions, study
+from docs import command_line, decisions, hooks, study
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
 
@@ -117,6 +117,8 @@ def _prose(text: str) -> str:
 
 if __name__ == "__main__":
     decisions.write()
+    hooks.PAGE.write_text(hooks.page(), encoding="utf-8")
+    command_line.PAGE.write_text(command_line.page(), encoding="utf-8")
     PRUNERS.write_text(pruners(), encoding="utf-8")
     TASKS.write_text(tasks(), encoding="utf-8")
     study.PAGE.write_text(study.page(), encoding="utf-8")
