@@ -47,10 +47,12 @@ def exit_codes() -> dict[ExitCode, str]:
 
 def _command(command: str, parser: argparse.ArgumentParser) -> list[str]:
     lines = [f"## smc-harness {command}", "", parser.description or "", ""]
-    for group in parser._action_groups:
+    # what plugins add goes last, as it does in the life of a run
+    for group in sorted(parser._action_groups, key=lambda group: group is parser._optionals):
         actions = [action for action in group._group_actions if not isinstance(action, argparse._HelpAction)]
         if actions:
-            title = "arguments" if group is parser._positionals else group.title
+            reports = command == "run" and group is parser._optionals
+            title = "arguments" if group is parser._positionals else "reports" if reports else group.title
             lines += [f"### {command}: {title}", "", "| | |", "| --- | --- |"]
             lines += [f"| {_name(action)} | {_cell(action.help or '')}{_choices(action)} |" for action in actions]
             lines.append("")
@@ -65,11 +67,14 @@ def _name(action: argparse.Action) -> str:
     if not action.option_strings:
         return f"`{metavar or action.dest}`"
     takes = action.nargs != 0 and not action.choices
-    return ", ".join(f"`{_cell(option)}{' ' + _cell(metavar or '') if takes else ''}`" for option in action.option_strings)
+    value = f" {_cell(metavar or action.dest.upper())}" if takes else ""
+    return ", ".join(f"`{option}{value}`" for option in action.option_strings)
 
 
 def _choices(action: argparse.Action) -> str:
-    return f"{'; ' if action.help else ''}one of {', '.join(f'`{choice}`' for choice in action.choices)}" if action.choices else ""
+    if not action.choices:
+        return ""
+    return ("; " if action.help else "") + "one of " + ", ".join(f"`{choice}`" for choice in action.choices)
 
 
 def _spaced(line: str) -> str:

@@ -1,4 +1,4 @@
-"""The site: every page of the repository where it lies, so that a relative link means the same here and on a code host."""
+"""The site: every page where it lies in the repository, so that a relative link means the same there and here."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _HEAD = """\
 # Hooks
 
-Generated from [`smc_harness/hookspecs.py`](../../smc_harness/hookspecs.py) by `python -m docs.generate`, in the order of
-a run's life. Types of arguments are described in the [API reference](api.md).
+Generated from [`smc_harness/hookspecs.py`](../../smc_harness/hookspecs.py) by `python -m docs.generate`, in the order
+of a run's life. Types of arguments are described in the [API reference](api.md).
 """
 
 

@@ -321,8 +321,8 @@ def compute_scores(model: torch.nn.Module, context: PrunerContext) -> Mapping[st
 
     When: before each pruning. First result wins.
     model: in eval mode, gradients are enabled, `.grad` is None, pruned weights are zero.
-    May change: nothing that lasts; weights must be left as found. The harness restores mode, gradients, hooks and random
-        state afterwards. `context.state` is the plugin's own.
+    May change: nothing that lasts; weights must be left as found. The harness restores mode, gradients, hooks and
+        random state afterwards. `context.state` is the plugin's own.
     Returns: {name: scores of the parameter's shape} for every name of `context.prunable(model)`. Higher means keep,
     -inf is pruned first, +inf last, NaN is an error. Scores do not depend on the level (they are computed once for
     all levels that prune from the same weights), so `context.level` is not set here.
@@ -376,8 +376,8 @@ def update_mask(
 def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes | None:
     """Score the model on a split.
 
-    When: after the last stage of a plan (split "test"), and during training where the recipe selects. First result
-    wins; required of every task.
+    When: after the last stage of a plan (split "test"), and during training where the recipe selects.
+    First result wins; required of every task.
     model: in eval mode, without gradients.
     split: "test", or "valid".
     May change: nothing.
@@ -411,7 +411,7 @@ def cell_finished(result: CellResult) -> None:
     When: in the driver, once for every cell of the run, those found in the store included.
     result: the cell, its verdict, and what it was measured to be.
     May change: nothing; a result is what gets written.
-    Example: `self.file.write(f"{result.cell.id} {result.verdict}\n")`.
+    Example: `print(result.cell.id, result.verdict, file=self.file)`.
     """
 
 
