@@ -53,8 +53,8 @@ def _command(command: str, parser: argparse.ArgumentParser) -> list[str]:
         if actions:
             reports = command == "run" and group is parser._optionals
             title = "arguments" if group is parser._positionals else "reports" if reports else group.title
-            lines += [f"### {command}: {title}", "", "| | |", "| --- | --- |"]
-            lines += [f"| {_name(action)} | {_cell(action.help or '')}{_choices(action)} |" for action in actions]
+            lines += [f"### {command}: {title}", ""]
+            lines += [f"- {_name(action)}: {_text(action.help or '')}{_choices(action)}" for action in actions]
             lines.append("")
     examples = (parser.epilog or "").partition("examples:\n")[2].partition("\n\n")[0]
     if examples:
@@ -67,7 +67,7 @@ def _name(action: argparse.Action) -> str:
     if not action.option_strings:
         return f"`{metavar or action.dest}`"
     takes = action.nargs != 0 and not action.choices
-    value = f" {_cell(metavar or action.dest.upper())}" if takes else ""
+    value = f" {metavar or action.dest.upper()}" if takes else ""
     return ", ".join(f"`{option}{value}`" for option in action.option_strings)
 
 
@@ -83,5 +83,5 @@ def _spaced(line: str) -> str:
     return f"{command}  # {meaning}" if meaning else command
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("%%", "%")
+def _text(text: str) -> str:
+    return text.replace("<", "&lt;").replace("*", "\\*").replace("~", "\\~").replace("%%", "%")

@@ -36,6 +36,8 @@ myst_enable_extensions = ["deflist"]
 html_theme = "furo"
 html_title = "smc-harness"
 html_copy_source = html_show_sourcelink = False
-html_extra_path = ["site"]
+html_extra_path = ["site/root"]
+html_static_path = ["site/static"]
+html_css_files = ["site.css"]
 
 setup = docstrings.setup
