@@ -21,7 +21,7 @@ def described(text: str, names: Iterable[str]) -> tuple[list[str], dict[str, str
     names: what may be described; `low, high: ends of the interval` describes both.
     """
     choice = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
-    start = re.compile(rf"(?:(?<=^)|(?<=[.;)] ))((?:{choice})(?:, (?:{choice}))*): ")
+    start = re.compile(rf"(?:(?<=^)|(?<=[.:;)] ))((?:{choice})(?:, (?:{choice}))*): ")
     prose: list[str] = []
     found: dict[str, str] = {}
     for paragraph in inspect.cleandoc(text).split("\n\n"):

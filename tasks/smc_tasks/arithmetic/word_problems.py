@@ -125,7 +125,7 @@ class WordProblemParams:
 
 @dataclass(frozen=True)
 class FoldedParams(WordProblemParams):
-    """Also: fold, 0 to 4; None takes seed modulo 5."""
+    """Also: fold: 0 to 4; None takes seed modulo 5."""
 
     fold: int | None = None
 
