@@ -159,7 +159,7 @@ def session_started(session: Session) -> None:
     """The cells are settled and the store is open.
 
     When: once, before the first cell.
-    session: `session.collection.cells`, `session.config`, and `session.number`, which `smc-harness report` takes.
+    session: `session.collection.cells`, `session.config`, `session.store`.
     May change: nothing.
     """
 
@@ -420,7 +420,8 @@ def session_finished(session: Session, results: Sequence[CellResult]) -> None:
     """No more cells will be computed, because all are done or because the run was stopped.
 
     When: once, before `report`.
-    session: as in `session_started`; `session.interrupted` and `session.faults` say what ended it early.
+    session: as in `session_started`, and `session.number`, which `smc-harness report` takes; `session.interrupted` and
+        `session.faults` say what went wrong.
     results: in collection order, one per collected cell that was settled.
     May change: nothing.
     """

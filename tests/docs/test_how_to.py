@@ -55,6 +55,16 @@ def test_a_task_from_the_hub_runs_from_local_files(boolq: Workshop, monkeypatch:
     assert cell["realised"] == pytest.approx(0.5, abs=1e-3)
 
 
+@pytest.mark.slow
+def test_that_task_keeps_the_contract(boolq: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(boolq.folder / "cache"))
+    local = [*LOCAL[LOCAL.index("--data-dir") :], *SMALL[: SMALL.index("--no-dense-check")]]
+    ran = boolq.run("check", "boolq.py", *local, timeout=280)
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.report["reports"][0]["counts"]["passed"] > 10
+
+
 def test_a_missing_file_of_that_task_is_named(boolq: Workshop, command: Callable[..., Ran]) -> None:
     (boolq.folder / "DATA/boolq/train.parquet").unlink()
     ran = command(*LOCAL, *SMALL, "--pruners", "snip", "--levels", "0.5")
@@ -118,3 +128,12 @@ def test_json_files_of_several_jobs_are_put_together(
     printed = capsys.readouterr().out
     assert re.search(r"^asdiv-a-gts +gmp", printed, re.MULTILINE)
     assert re.search(r"^mawps-gts +gmp", printed, re.MULTILINE)
+
+
+def test_a_build_asks_for_the_levels_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(ROOT / "docs/results/mawps-gts.json", tmp_path / "results.json")
+    monkeypatch.chdir(tmp_path)
+    exec(python("continuous_integration.md"), {})
+    assert re.search(r"^mawps-gts +gmp +0\.20*$", capsys.readouterr().out, re.MULTILINE)
