@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _MADE_BY_THE_HARNESS = {"Context", "TaskContext", "PrunerContext", "Session", "Config", "Harness", "Run", "Curve"}
-_RAISES = re.compile(r"(?:(?<=^)|(?<=\. ))Raises (?=\w+Error)")
 
 
 def described(text: str, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
@@ -33,15 +32,11 @@ def described(text: str, names: Iterable[str]) -> tuple[list[str], dict[str, str
     return prose, found
 
 
-def fields(text: str, names: Iterable[str], field: str = "param") -> list[str]:
-    """The docstring as reStructuredText, what it describes as a list of fields."""
+def listed(text: str, names: Iterable[str]) -> list[str]:
+    """The docstring as reStructuredText: prose, then a list of what is described."""
     prose, found = described(text, names)
     lines = [line for paragraph in prose for line in (paragraph, "")]
-    for name, words in found.items():
-        words, *errors = _RAISES.split(words)
-        lines.append(f":{field} {name}: {words.strip()}")
-        lines += [f":raises: {error}" for error in errors]
-    return [*lines, ""]
+    return [*lines, *(f"- `{name}`: {words}" for name, words in found.items()), ""]
 
 
 def names_of(item: Any) -> list[str]:
@@ -60,8 +55,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
     def read(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
         if what in ("class", "function", "method", "exception"):
-            given = what == "class" and item.__name__ in _MADE_BY_THE_HARNESS
-            lines[:] = fields("\n".join(lines), names_of(item), "ivar" if given else "param")
+            lines[:] = listed("\n".join(lines), names_of(item))
 
     def signature(app: Sphinx, what: str, name: str, item: Any, options: Any, given: str, returns: str) -> Any:
         return ("", "") if what == "class" and item.__name__ in _MADE_BY_THE_HARNESS else None

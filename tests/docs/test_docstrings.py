@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from docs.docstrings import described, fields, names_of
+from docs.docstrings import described, listed, names_of
 
 
 def test_names_are_described_from_the_start_of_a_sentence() -> None:
@@ -28,10 +28,12 @@ def test_prose_is_kept_paragraph_by_paragraph(text: str) -> None:
     assert "\n\n".join(described(text, ["low"])[0]) == text
 
 
-def test_what_is_raised_is_a_field_of_its_own() -> None:
-    assert fields("level: a share. Raises UsageError for others.", ["level"]) == [
-        ":param level: a share.",
-        ":raises: UsageError for others.",
+def test_a_docstring_is_prose_and_a_list() -> None:
+    assert listed("Cut it.\n\nlevel: a share. how: a way.", ["level", "how"]) == [
+        "Cut it.",
+        "",
+        "- `level`: a share.",
+        "- `how`: a way.",
         "",
     ]
 
