@@ -149,3 +149,15 @@ def test_the_badge_is_a_line_of_markdown_that_says_the_counts() -> None:
 def test_the_text_of_a_report_names_what_does_not_conform() -> None:
     report = Examination(SUBJECT, [Check("one", passes), Check("two", fails)]).report()
     assert str(report) == "mine: 1 passed, 1 failed\ntwo: failed: seen this; that would work"
+
+
+def test_a_check_computes_on_one_thread_as_workers_do_however_many_there_are() -> None:
+    import torch
+
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        outcomes(Check("look", lambda subject: seen.append(torch.get_num_threads())))
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
