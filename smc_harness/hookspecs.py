@@ -16,7 +16,8 @@ Beside hooks, a plugin declares attributes, of which only `name` must be there, 
 
 Of every plugin:
     name: any text that is not empty.
-    api: the version of this contract that it was written for, such as "1.0": another harness refuses it with the remedy.
+    api: the version of this contract that it was written for, such as "1.0"; a harness that has another one refuses it
+        with the remedy.
     description: one line, for `smc-harness list`; else the first line of its docstring.
     version: raise it when code that the harness cannot see changes.
     params: a frozen dataclass, set by --set.
