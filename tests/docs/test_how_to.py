@@ -77,9 +77,9 @@ def test_on_the_hub_that_task_asks_for_one_commit(boolq: Workshop, monkeypatch: 
 
     asked = []
 
-    def load_dataset(name: str, **how: Any) -> list[dict[str, Any]]:
+    def load_dataset(name: str, **how: Any) -> datasets.Dataset:
         asked.append((name, how))
-        return ROWS
+        return datasets.Dataset.from_list(ROWS)
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.syspath_prepend(boolq.folder)

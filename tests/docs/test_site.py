@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import smc_harness
+import smc_harness.sparsity
 import smc_harness.testing
 from tests.workshop import ROOT
 
@@ -43,6 +44,6 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         assert page.relative_to(ROOT).with_suffix(".html").as_posix() in pages
     api = (tmp_path / "site/docs/reference/api.html").read_text(encoding="utf-8")
-    for package in (smc_harness, smc_harness.testing):
+    for package in (smc_harness, smc_harness.sparsity, smc_harness.testing):
         for name in set(package.__all__) - {"__version__"}:
             assert f'id="{package.__name__}.{name}"' in api, f"{name} is public and not in the reference"
