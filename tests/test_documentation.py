@@ -27,7 +27,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def shell_commands() -> list[str]:
-    # a tutorial's commands need what was done before them: `tests/docs/test_tutorial.py` follows it; the examples of
+    # a tutorial's commands need what was done before them: `tests/docs/test_follow.py` follows it; the examples of
     # the parsers are of runs and sessions that there are not here
     pages = [page for page in PAGES if page.parent.name != "tutorial" and page != command_line.PAGE]
     shown = [block for page in pages for block in blocks(page, "sh")]
