@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from docs import command_line, decisions, hooks, study
+from docs import checks, command_line, decisions, hooks, study
 from docs.docstrings import described
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
@@ -124,8 +124,8 @@ def _line(words: Any) -> str:
 
 if __name__ == "__main__":
     decisions.write()
-    hooks.PAGE.write_text(hooks.page(), encoding="utf-8")
-    command_line.PAGE.write_text(command_line.page(), encoding="utf-8")
+    for module in (checks, command_line, hooks):
+        module.PAGE.write_text(module.page(), encoding="utf-8")
     PRUNERS.write_text(pruners(), encoding="utf-8")
     TASKS.write_text(tasks(), encoding="utf-8")
     study.PAGE.write_text(study.page(), encoding="utf-8")
