@@ -98,6 +98,19 @@ def test_on_the_hub_that_task_asks_for_one_commit(boolq: Workshop, monkeypatch: 
     assert label == 1
 
 
+@pytest.mark.slow
+def test_the_pruner_of_the_readme_passes_every_check_as_a_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pruner,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    first, _ = re.findall(r"^```python\n(.*?)^```", (HOW_TO / "check.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    pytester.makepyfile(sqrt_magnitude=pruner, test_conformance=first)
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    found = pytester.runpytest_subprocess("-q").parseoutcomes()
+    assert found["passed"] > 20
+    assert not found.keys() & {"failed", "errors"}
+
+
 def test_a_copied_store_spares_the_dense_training(workshop: Workshop) -> None:
     workshop.toy()
     for name in ("first", "second"):
