@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: mini test slow matrix lint browser
+.PHONY: mini test slow matrix lint docs browser
 
 mini: $(VENV)/.ready
 	$(BIN)/smc-harness --collect plugins/
@@ -22,6 +22,10 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the site, in build/docs; a warning is an error, and so is a reference to a name of ours that is not there
+docs: $(VENV)/.ready
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --conf-dir docs . build/docs
 
 # the tests of pages need Chromium, and skip where there is none
 browser:

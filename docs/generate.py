@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import fields, is_dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from docs import decisions, study
+from docs import checks, command_line, decisions, hooks, study
+from docs.docstrings import described
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
 
@@ -54,8 +55,7 @@ def tasks() -> str:
     for kind in kinds:
         alike = [plugin for plugin in found if type(plugin.params) is kind]
         lines += [f"### {', '.join(plugin.name for plugin in alike)}", ""]
-        lines += [_prose(text) + "\n" for text in _documents(kind)]
-        lines += [f"Defaults: {_defaults(alike[0].params)}.", ""]
+        lines += _parameters(alike[0].params)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -74,9 +74,21 @@ def _score(value: float | None, unit: str) -> str:
     return f"{100 * value:.4g} %" if unit == "fraction" else f"{value:g}"
 
 
-def _documents(kind: type) -> list[str]:
-    """What the class and those it extends say of their parameters, the first ones first."""
-    return [inspect.cleandoc(base.__doc__) for base in reversed(kind.__mro__) if is_dataclass(base) and base.__doc__]
+def _parameters(params: Any) -> list[str]:
+    """What the class and those it extends say of their parameters, and the defaults."""
+    values = {field.name: f"`{field.name}={_short(getattr(params, field.name))}`" for field in fields(params)}
+    documents = [base.__doc__ for base in reversed(type(params).__mro__) if is_dataclass(base) and base.__doc__]
+    lines: list[str] = []
+    said: dict[str, str] = {}
+    for document in documents:
+        if not document.startswith(f"{type(params).__name__}("):  # what dataclasses make up
+            prose, found = described(document, values)
+            lines += [line for paragraph in prose if paragraph != "Also:" for line in (paragraph, "")]
+            for name, words in found.items():  # a class may add to what the one it extends says
+                said[name] = "; ".join(filter(None, (said.get(name), words.rstrip("."))))
+    for words, names in groupby(values, key=lambda name: said.get(name, "")):
+        lines.append(f"- {', '.join(values[name] for name in names)}{': ' * bool(words)}{words}")
+    return [*lines, ""]
 
 
 def pruners() -> str:
@@ -86,7 +98,7 @@ def pruners() -> str:
     lines = [_HEAD, _line(_COLUMNS), _line(["---"] * len(_COLUMNS)), *map(_line, rows), "", "## Parameters", ""]
     for plugin in found:
         if plugin.params is not None:
-            lines += [f"### {plugin.name}", "", _prose(inspect.getdoc(type(plugin.params)) or ""), ""]
+            lines += [f"### {plugin.name}", "", *_parameters(plugin.params)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -110,13 +122,10 @@ def _line(words: Any) -> str:
     return "| " + " | ".join(word.replace("|", "\\|") for word in words) + " |"
 
 
-def _prose(text: str) -> str:
-    """A docstring's paragraphs, each on one line."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-
-
 if __name__ == "__main__":
     decisions.write()
+    for module in (checks, command_line, hooks):
+        module.PAGE.write_text(module.page(), encoding="utf-8")
     PRUNERS.write_text(pruners(), encoding="utf-8")
     TASKS.write_text(tasks(), encoding="utf-8")
     study.PAGE.write_text(study.page(), encoding="utf-8")

@@ -6,6 +6,14 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+LIMITATIONS = "docs/explanation/limitations.md"
+_MET = {
+    "CUDA out of memory": "one-gpu",
+    "does not have a deterministic implementation": "repeatable-on-a-gpu",
+    "the MPS framework doesn't support float64": "apple-gpus",
+}
+"""What torch says where a known limitation is met, and the section on it."""
+
 
 class ExitCode(IntEnum):
     """What `smc-harness` returns to the shell."""
@@ -50,9 +58,15 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
+def limitation(anchor: str) -> str:
+    """`; see docs/explanation/limitations.md#one-gpu`: for an error that meets a known limitation."""
+    return f"; see {LIMITATIONS}#{anchor}"
+
+
 def one_line(error: BaseException) -> str:
-    """The error's type and message on one line."""
+    """The error's type and message on one line, with the limitation that a message of torch tells of."""
     text = " ".join(str(error).split())
     if isinstance(error, HarnessError):
         return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    met = next((limitation(anchor) for words, anchor in _MET.items() if words in text), "")
+    return f"{type(error).__name__}: {text}{met}" if text else type(error).__name__

@@ -12,26 +12,53 @@ A hook implementation takes any subset of the documented arguments, by the docum
 without keyword-only arguments. A plugin that breaks these rules, or implements a hook of the wrong kind, is refused
 when it is loaded, with the reason and the remedy.
 
-Beside hooks, a plugin declares attributes. All: `name`; `api` (the version of this contract that it was written for,
-such as "1.0": another harness refuses it with the remedy); `description` (one line); `version` (raise it when code that
-the harness cannot see changes); `params` (a frozen dataclass, set by --set); `needs` (names of the parameters without
-which it cannot run); `default` (False: runs only when named).
-A task: `metric`, `unit`, `chance`, `higher_is_better`, `floor` (what the dense score must exceed), `tolerance` (the
-largest drop that passes where --tolerance does not say, as it takes it: 0.01, or "0.5abs"), `published`, `training`
-(tasks with one training id share one trained model), `head` (globs over the parameter names of its output layers) and
-`prediction` (what it calls what it predicts: `class`), the last two for the diagnosis; `folds`, where its data are so
-many folds and seed k sees fold k mod `folds`: verdicts are then taken on the outcomes of all folds together (`chance`,
-`floor` and `folds` may be functions of the parameters); `model` and `dataset`, in words, and `hub` ("id@commit" of
-datasets that come from the hub without --data-dir), for `smc-harness list tasks`; `published_curves`, where a paper has
-some: a CSV file, relative to the plugin's own, with columns `task`, `pruner`, `level`, `value` (in the task's unit;
-`dense` at level 0) and, if need be, `uncertain`, `figure`, `reading` and `note`, which is read by nothing but
-`smc-harness report --published`; `published_params`, those it was published with, where not the defaults.
-A pruner: `phase` (before, during, after or iterative); `levels` (the only ones it exists at); `files` (paths of what it
-reads beside the task's data, relative to the working directory: a missing one is a usage error, and the content of each
-is part of the content keys, in place of parameters of type `Path`), each of which may be a function of the parameters,
-called before anything runs, which must not import torch; `prunes` (`linear` where it can prune nothing else);
-`allocation` and `pattern`, where it wants others than `global` and `none`; `nested` (True: from the same weights, a
-higher level keeps a part of what a lower one keeps); `score`, `cost` and `paper`, in words.
+Beside hooks, a plugin declares attributes, of which only `name` must be there, and of a pruner `phase`.
+
+Of every plugin:
+    name: any text that is not empty.
+    api: the version of this contract that it was written for, such as "1.0"; a harness that has another one refuses it
+        with the remedy.
+    description: one line, for `smc-harness list`; else the first line of its docstring.
+    version: raise it when code that the harness cannot see changes.
+    params: a frozen dataclass, set by --set.
+    needs: names of the parameters without which it cannot run.
+    default: False: runs only when named.
+
+Of a task:
+    metric: what its score is called.
+    unit: `fraction`, or the name of the unit.
+    chance: the score of guessing. May be a function of the parameters.
+    higher_is_better: False where a lower score is the better one.
+    floor: what the dense score must exceed. May be a function of the parameters.
+    tolerance: the largest drop that passes where --tolerance does not say, as it takes it: 0.01, or "0.5abs".
+    published: the published dense score, for comparison; it decides nothing.
+    training: an id; tasks with the same one share one trained model. Else the name.
+    folds: where its data are so many folds and seed k sees fold k mod `folds`: verdicts are then taken on the outcomes
+        of all folds together. May be a function of the parameters.
+    head: globs over the parameter names of its output layers, for the diagnosis.
+    prediction: what it calls what it predicts (`class`), for the diagnosis.
+    model: in words, for `smc-harness list tasks`.
+    dataset: in words, for the same.
+    hub: "id@commit" of datasets that come from the hub without --data-dir, for the same.
+    published_curves: where a paper has some: a CSV file, relative to the plugin's own, with columns `task`, `pruner`,
+        `level`, `value` (in the task's unit; `dense` at level 0) and, if need be, `uncertain`, `figure`, `reading` and
+        `note`. It is read by nothing but `smc-harness report --published`.
+    published_params: the parameters it was published with, where not the defaults.
+
+Of a pruner:
+    phase: when it prunes: before, during, after or iterative. May be a function of the parameters, as `levels`.
+    levels: the only ones it exists at. May be a function of the parameters, called before anything runs; it must not
+        import torch.
+    files: paths of what it reads beside the task's data, relative to the working directory: a missing one is a usage
+        error, and the content of each is part of the content keys, in place of parameters of type `Path`. May be a
+        function of the parameters, as `levels`.
+    prunes: `linear` where it can prune nothing else.
+    allocation: where it wants another than `global`.
+    pattern: where it wants another than `none`.
+    nested: True: from the same weights, a higher level keeps a part of what a lower one keeps.
+    score: in words, for the page on pruners.
+    cost: in words, for the same.
+    paper: in words, for the same.
 """
 
 from __future__ import annotations
@@ -99,7 +126,8 @@ def addoption(parser: ArgumentParser) -> None:
     """Add command-line options of your own.
 
     When: once, before the command line is parsed, in the driver.
-    parser: the parser of `smc-harness run`; add arguments or argument groups to it.
+    parser: the parser of `smc-harness run`.
+    May change: the parser, by adding arguments or argument groups.
     Example: `parser.add_argument("--my-report", metavar="FILE")`.
     """
 
@@ -110,6 +138,8 @@ def configure(config: Config) -> None:
 
     When: once, after the command line was parsed, before anything is collected.
     config: the settled options as `config.options`; `config.pluginmanager.register(...)` adds a plugin object.
+    May change: what the plugin manager knows, and `config.stash`, under a key of its own.
+    Example: `config.pluginmanager.register(MyReport(config.options.my_report))`.
     """
 
 
@@ -118,7 +148,10 @@ def modify_cells(cells: list[Cell], config: Config) -> None:
     """Reorder, drop or add cells.
 
     When: once, after collection and before selection by id, -k and --deselect.
-    cells: the collected cells in order; change the list in place.
+    cells: the collected cells in order.
+    config: the settled options.
+    May change: the list `cells`, in place; a cell itself is frozen.
+    Example: `cells[:] = [cell for cell in cells if cell.level < 0.9]`.
     """
 
 
@@ -126,7 +159,9 @@ def modify_cells(cells: list[Cell], config: Config) -> None:
 def session_started(session: Session) -> None:
     """The cells are settled and the store is open.
 
-    When: once, before the first cell. session: read only.
+    When: once, before the first cell.
+    session: `session.collection.cells`, `session.config`, `session.store`.
+    May change: nothing.
     """
 
 
@@ -135,6 +170,9 @@ def cell_started(cell: Cell) -> None:
     """A cell is about to be computed (never called for one whose result the store already has).
 
     When: in the driver, as soon as the worker that runs it says so.
+    cell: its task, pruner, level, seed and id.
+    May change: nothing.
+    Example: `self.started[cell.id] = time.monotonic()`.
     """
 
 
@@ -151,6 +189,7 @@ def data_files(context: TaskContext) -> Sequence[str] | None:
     context: only `params`, `seed` and `data_dir` are meaningful here.
     Returns: paths relative to --data-dir. A missing one is a usage error that names it. The content of each one is
     part of every content key, so that edited data never meets a stale result.
+    Example: `return [context.params.train, context.params.test]`.
     """
 
 
@@ -173,9 +212,11 @@ def prepare_data(context: TaskContext) -> Mapping[str, Sequence[Any]] | None:
     """Read or generate the examples, tokenised, ready to be collated.
 
     When: once per process and (task, seed). First result wins; required of every task.
+    context: `params`, `seed`, `data_dir`, `generator`; there is no model yet.
     Returns: {"train": examples, "test": examples} and optionally "valid"; where a recipe selects on `valid` and it is
     absent, the harness carves every tenth example of a seeded shuffle of `train` out for it. An example is what
     `collate` takes. Respect `context.limit` (examples to score) by leaving it to the harness: it cuts `test` itself.
+    Example: `return {"train": read(context.data_dir / "train.csv"), "test": read(context.data_dir / "test.csv")}`.
     """
 
 
@@ -187,6 +228,7 @@ def prepare_model(context: TaskContext) -> torch.nn.Module | None:
     context: `context.data` holds the splits (for a vocabulary, a number of classes).
     Returns: the model. Must give the same weights for the same (parameters, seed): draw from the global generators or
     `context.generator`, both of which are seeded.
+    Example: `return RobertaForMultipleChoice(RobertaConfig(hidden_size=context.params.hidden_size))`.
     """
 
 
@@ -195,10 +237,12 @@ def prunable(model: torch.nn.Module, context: TaskContext) -> Mapping[str, Seque
     """Name the prunable tensors, by scope preset.
 
     When: after the model was built. First result wins.
+    May change: nothing.
     Returns: {preset: names as in `model.named_parameters()`}; the order of the names is the order in which ties are
     broken. `paper` is the preset used unless --scope says otherwise. A tied tensor is listed once, by the first of
     its names. Leave out tensors that the forward pass never uses.
     Default: {"paper": every parameter with two dimensions}.
+    Example: `return {"paper": matrices, "backbone": [name for name in matrices if "embed" not in name]}`.
     """
 
 
@@ -210,6 +254,7 @@ def recipe(context: TaskContext) -> Recipe | None:
     context: `context.retraining` is False for a training that starts from start weights (or was rewound), True for
     one that starts from weights trained to the end; the latter may be shorter (a fine-tune).
     Returns: a `Recipe`.
+    Example: `return Recipe(steps=900, batch_size=32, optimizer=partial(torch.optim.AdamW, lr=3e-3))`.
     """
 
 
@@ -218,7 +263,10 @@ def collate(examples: list[Any], context: TaskContext) -> Any:
     """Turn a list of examples into a batch.
 
     When: for every batch. First result wins; required of every task.
+    examples: of one split, as `prepare_data` returned them.
+    May change: nothing; examples are used again in every epoch.
     Returns: a tensor, or a (nested) dict, list or tuple of tensors; the harness moves it to the device.
+    Example: `return {"x": torch.stack([x for x, _ in examples]), "y": torch.tensor([y for _, y in examples])}`.
     """
 
 
@@ -228,8 +276,11 @@ def compute_loss(model: torch.nn.Module, batch: Any, context: TaskContext) -> to
 
     When: every training step, and whenever a pruner asks for `context.loss(model, batch)`; under torch's autocast with
     `--precision bfloat16`, as `evaluate` is. First result wins; required of every task.
+    model: in train mode while it is trained, in eval mode while a pruner scores it.
     batch: what `collate` returned, on the model's device.
+    May change: nothing.
     Returns: a scalar, the mean over the examples of the batch, attached to the graph.
+    Example: `return torch.nn.functional.cross_entropy(model(batch["x"]), batch["y"])`.
     """
 
 
@@ -238,7 +289,9 @@ def blocks(model: torch.nn.Module, context: TaskContext) -> Sequence[torch.nn.Mo
     """The model's blocks in forward order, for pruners that work layer by layer.
 
     When: a pruner asks for `context.blocks(model)`. First result wins.
+    May change: nothing.
     Returns: modules of the model, in the order of the forward pass.
+    Example: `return [*model.encoder.layer, *model.decoder.layer]`.
     Default: the longest `torch.nn.ModuleList` of the model.
     """
 
@@ -253,11 +306,13 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage] | None:
     """The stages that lead from start weights to a sparse model.
 
     When: in the driver and in the worker, for each level; must not import torch. First result wins.
-    level: the asked sparsity in [0, 1). context: only `params`, `structure` and `seed` are meaningful here.
+    level: the asked sparsity in [0, 1).
+    context: only `params`, `structure` and `seed` are meaningful here.
     Returns: `Train`, `Prune` and `Rewind` stages. Levels whose plans begin alike share that work. What becomes of dead
     weights in a training is said there, by `Train(dead=...)`.
     Default, by the pruner's `phase`: before = [Prune, Train]; after = [Train, Prune, Train]; during = [Train under
     the cubic schedule]; iterative = rounds of [Train, Prune, Rewind to the start] and a last Train.
+    Example: `return [Train(until=0.5), Prune(level), Train()]`.
     """
 
 
@@ -265,9 +320,10 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage] | None:
 def compute_scores(model: torch.nn.Module, context: PrunerContext) -> Mapping[str, torch.Tensor] | None:
     """Score every prunable weight: its saliency.
 
-    When: before each pruning. First result wins. The model is in eval mode, gradients are enabled, `.grad` is None,
-    pruned weights are zero. The harness restores mode, gradients, hooks and random state afterwards; weights must be
-    left as found.
+    When: before each pruning. First result wins.
+    model: in eval mode, gradients are enabled, `.grad` is None, pruned weights are zero.
+    May change: nothing that lasts; weights must be left as found. The harness restores mode, gradients, hooks and
+        random state afterwards. `context.state` is the plugin's own.
     Returns: {name: scores of the parameter's shape} for every name of `context.prunable(model)`. Higher means keep,
     -inf is pruned first, +inf last, NaN is an error. Scores do not depend on the level (they are computed once for
     all levels that prune from the same weights), so `context.level` is not set here.
@@ -282,13 +338,15 @@ def apply_mask(
     """Choose the weights that live.
 
     When: after `compute_scores`, for each level. First result wins.
-    The model is in eval mode, without gradients; mode and hooks are restored afterwards.
-    scores: what `compute_scores` returned, yours to change, or None for a pruner that does not implement it.
+    model: in eval mode, without gradients; mode and hooks are restored afterwards.
+    scores: what `compute_scores` returned, or None for a pruner that does not implement it.
     level: the sparsity to reach at this stage, pruned / prunable, counting what was pruned before.
-    Returns: {name: bool tensor of the parameter's shape, True = keep}. May change surviving weights in place, and
-    parameters and buffers out of scope; the harness zeroes the pruned ones and checks that they stay zero.
+    May change: `scores`; surviving weights in place, and parameters and buffers out of scope. The harness zeroes the
+        pruned ones and checks that they stay zero.
+    Returns: {name: bool tensor of the parameter's shape, True = keep}.
     Default: `context.select(scores, level)`, exact selection under the pruner's allocation and pattern: pruned =
     floor(level x N + 1/2); ties keep the lowest index in scope order; what is already pruned stays pruned.
+    Example: `return {name: mask & ~outliers[name] for name, mask in context.select(scores, level).items()}`.
     """
 
 
@@ -298,12 +356,15 @@ def update_mask(
 ) -> Mapping[str, torch.Tensor] | None:
     """Change the mask during training, or gather statistics for a later pruning.
 
-    When: every optimiser step of a training stage that has a mask or a pruning schedule, after the backward pass:
-    `.grad` holds the gradients of all weights, dead ones included, before masking and clipping. First result wins.
-    mask: the present mask, {name: bool}; do not change it in place.
+    When: every optimiser step of a training stage that has a mask or a pruning schedule, after the backward pass.
+    First result wins.
+    model: `.grad` holds the gradients of all weights, dead ones included, before masking and clipping.
+    mask: the present mask, {name: bool}.
     context: `step`, `total_steps`, `level` (the level asked of the cell), `state` (tensors to keep).
+    May change: `context.state`; not `mask` in place, and no weight.
     Returns: a new mask, or None to leave it. Newly living weights start at zero with fresh optimiser state, unless the
     stage's `dead` says otherwise.
+    Example: `return regrown(model, mask) if context.step % 100 == 0 else None`.
     """
 
 
@@ -317,8 +378,12 @@ def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcom
     """Score the model on a split.
 
     When: after the last stage of a plan (split "test"), and during training where the recipe selects.
-    The model is in eval mode, without gradients. First result wins; required of every task.
+    First result wins; required of every task.
+    model: in eval mode, without gradients.
+    split: "test", or "valid".
+    May change: nothing.
     Returns: `Outcomes`, one row per example of `context.data[split]`, in its order.
+    Example: `return Outcomes(torch.tensor(context.outputs(split, 64, lambda batch: right(model, batch))))`.
     """
 
 
@@ -327,7 +392,11 @@ def aggregate(outcomes: Outcomes, context: TaskContext) -> float | None:
     """Compute the metric from per-example outcomes.
 
     When: after `evaluate`, and by resampling statistics on subsets. First result wins.
-    Returns: the metric in the task's unit. Default: the mean of `outcomes.values`.
+    outcomes: what `evaluate` returned, or some of its rows, a row perhaps several times.
+    May change: nothing.
+    Returns: the metric in the task's unit.
+    Default: the mean of `outcomes.values`.
+    Example: `return bleu(outcomes.values.sum(dim=0))`.
     """
 
 
@@ -340,7 +409,10 @@ def aggregate(outcomes: Outcomes, context: TaskContext) -> float | None:
 def cell_finished(result: CellResult) -> None:
     """A cell has its verdict, and its measurement is durable.
 
-    When: in the driver, once for every cell of the run, those found in the store included. result: read only.
+    When: in the driver, once for every cell of the run, those found in the store included.
+    result: the cell, its verdict, and what it was measured to be.
+    May change: nothing; a result is what gets written.
+    Example: `print(result.cell.id, result.verdict, file=self.file)`.
     """
 
 
@@ -348,10 +420,21 @@ def cell_finished(result: CellResult) -> None:
 def session_finished(session: Session, results: Sequence[CellResult]) -> None:
     """No more cells will be computed, because all are done or because the run was stopped.
 
-    When: once, before `report`. results: in collection order, one per collected cell that was settled.
+    When: once, before `report`.
+    session: as in `session_started`, and `session.number`, which `smc-harness report` takes; `session.interrupted` and
+        `session.faults` say what went wrong.
+    results: in collection order, one per collected cell that was settled.
+    May change: nothing.
     """
 
 
 @hookspec
 def report(results: Sequence[CellResult], config: Config) -> None:
-    """Write a report. When: once, last."""
+    """Write a report.
+
+    When: once, last.
+    results: as in `session_finished`.
+    config: the settled options.
+    May change: nothing.
+    Example: `Path(config.options.my_report).write_text(table(results))`.
+    """

@@ -6,10 +6,19 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from smc_harness.errors import ExitCode, HarnessError, one_line
 
-COMMANDS = ("run", "list", "report", "compare", "check", "new")
+COMMANDS = {
+    "run": "run",
+    "list": "listing",
+    "report": "report",
+    "compare": "compare",
+    "check": "check",
+    "new": "new",
+}
+"""Each with its module, which has `parser` and `main`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,26 +51,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: str, rest: Sequence[str]) -> int:
     # a command imports what it needs, and only that
-    if command == "list":
-        from smc_harness.cli import listing
-
-        return listing.main(rest)
-    if command == "report":
-        from smc_harness.cli import report
-
-        return report.main(rest)
-    if command == "compare":
-        from smc_harness.cli import compare
-
-        return compare.main(rest)
-    if command == "check":
-        from smc_harness.cli import check
-
-        return check.main(rest)
-    if command == "new":
-        from smc_harness.cli import new
-
-        return new.main(rest)
-    from smc_harness.cli import run
-
-    return run.main(rest)
+    code: int = import_module(f"smc_harness.cli.{COMMANDS[command]}").main(rest)
+    return code

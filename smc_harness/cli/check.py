@@ -28,8 +28,8 @@ exit codes: 0 all conform, 1 a check failed, or passed that was expected to fail
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code. Raises UsageError."""
+def parser() -> Parser:
+    """The parser of `smc-harness check`."""
     parser = Parser(
         prog="smc-harness check",
         description="Hold pruners and tasks to what every one of them is held to.",
@@ -45,7 +45,12 @@ def main(arguments: Sequence[str]) -> int:
     add("--data-dir", metavar="DIR", help="for tasks: the folder of their data files")
     add("--model-dir", metavar="DIR", help="for tasks: the folder of their checkpoints")
     add("--json", metavar="FILE", help="write everything as JSON; -: to standard output")
-    options = parser.parse_args(list(arguments))
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code. Raises UsageError."""
+    options = parser().parse_args(list(arguments))
 
     from smc_harness.report.files import check as check_place
     from smc_harness.report.json_file import SCHEMA, write

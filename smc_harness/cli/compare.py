@@ -28,8 +28,8 @@ exit codes: 0 nothing got worse beyond tolerance and chance, 1 something did, 4 
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code. Raises UsageError."""
+def parser() -> Parser:
+    """The parser of `smc-harness compare`."""
     parser = Parser(
         prog="smc-harness compare",
         description="Tell what of a saved run got worse or better than a baseline, beyond chance.",
@@ -48,7 +48,12 @@ def main(arguments: Sequence[str]) -> int:
     add("--collect", action="append", default=[], metavar="PATH", help="where a task of the run is that is not "
         "installed, for a metric that is no mean")  # fmt: skip
     add("--json", metavar="FILE", help="write the comparison as JSON; -: to standard output")
-    options = parser.parse_args(list(arguments))
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code. Raises UsageError."""
+    options = parser().parse_args(list(arguments))
 
     from smc_harness.baseline.changes import Change
     from smc_harness.baseline.compare import compare

@@ -27,8 +27,8 @@ _ATTRIBUTES = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code. Raises UsageError."""
+def parser() -> Parser:
+    """The parser of `smc-harness list`."""
     parser = Parser(
         prog="smc-harness list", description="Show what is installed, collected or stored.", allow_abbrev=False
     )
@@ -38,7 +38,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--model-dir", metavar="DIR", help="where `list tasks` looks for checkpoints")
     parser.add_argument("--store", default=".smc-harness", metavar="DIR", help="the store whose runs are listed")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(list(arguments))
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code. Raises UsageError."""
+    options = parser().parse_args(list(arguments))
     if options.what == "runs":
         rows = _runs(Path(options.store))
     else:

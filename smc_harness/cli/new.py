@@ -18,8 +18,8 @@ examples:
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code. Raises UsageError."""
+def parser() -> Parser:
+    """The parser of `smc-harness new`."""
     parser = Parser(
         prog="smc-harness new",
         description="Write a distribution that is ready to be changed, tested and published: a plugin that works, its "
@@ -32,7 +32,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("name", metavar="NAME", help="of the plugin: small letters and digits, joined by hyphens")
     parser.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="where the folder is made (default: "
         "here)")  # fmt: skip
-    options = parser.parse_args(list(arguments))
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code. Raises UsageError."""
+    options = parser().parse_args(list(arguments))
     chosen = names(options.kind, options.name)
     _refuse_a_taken_name(chosen)
     # the templates' engine is loaded where it is used

@@ -32,8 +32,8 @@ examples:
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code. Raises UsageError."""
+def parser() -> Parser:
+    """The parser of `smc-harness report`."""
     parser = Parser(
         prog="smc-harness report",
         description="Show a saved run again.",
@@ -51,10 +51,15 @@ def main(arguments: Sequence[str]) -> int:
         "the run is that is not installed")  # fmt: skip
     add("--json", metavar="FILE", help="with --published: write both curves as JSON; -: to standard output")
     add("--html", metavar="FILE", help="write the run as a page to look at, too, one file")
-    reports = file_reports()
-    for report in reports:
+    for report in file_reports():
         report.addoption(parser)
-    options = parser.parse_args(list(arguments))
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code. Raises UsageError."""
+    reports = file_reports()
+    options = parser().parse_args(list(arguments))
     for name in ("tolerance", "collect", "json"):
         partner = options.published or (name == "collect" and options.html is not None)
         if getattr(options, name) not in (None, []) and not partner:

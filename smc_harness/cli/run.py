@@ -11,11 +11,19 @@ from typing import Any
 from smc_harness.cli import COMMANDS
 from smc_harness.cli.options import run_parser
 from smc_harness.cli.sessions import load_session_plugins
-from smc_harness.config import Config, new_manager, parse
-from smc_harness.discovery.catalogue import discover
+from smc_harness.config import Config, Parser, new_manager, parse
+from smc_harness.discovery.catalogue import Catalogue, discover
 from smc_harness.discovery.handed import hand_over
 from smc_harness.errors import ExitCode, PluginError, UsageError, one_line
 from smc_harness.report.files import takes_stdout
+
+
+def parser() -> Parser:
+    """The parser of `smc-harness run`, with the options of our own reports."""
+    manager, found = new_manager(), run_parser()
+    load_session_plugins(manager, Catalogue(), [])
+    manager.hook.addoption(parser=found)
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import torch
+
 from smc_harness.conformance.surroundings import secluded
 from smc_harness.errors import HarnessError, UsageError, nearest, one_line
 
@@ -195,9 +197,8 @@ def _made(subject: Subject, check: Check, blocked: str | None, expected: str | N
     try:
         if blocked is not None:
             raise NotReadyError(blocked)
-        with (
-            secluded()
-        ):  # what a plugin writes, or changes for all others, must reach neither its user nor the next check
+        with secluded():  # what a plugin writes, or changes for all, must reach neither its user nor the next check
+            torch.set_num_threads(1)  # as workers compute: two give other bits
             figures = dict(check.run(subject) or {})
     except NotApplicableError as error:
         outcome, reason, ready = Outcome.SKIPPED, str(error), not isinstance(error, NotReadyError)

@@ -11,7 +11,7 @@ from typing import Any
 
 from smc_harness import deprecated, hookspecs
 from smc_harness.discovery.parameters import names
-from smc_harness.errors import PluginError, nearest
+from smc_harness.errors import PluginError, limitation, nearest
 
 SIDES = {
     "session": hookspecs.SESSION_HOOKS,
@@ -75,6 +75,7 @@ def check(plugin: Any, kind: str, name: str) -> None:
     if kind == "task" and hasattr(plugin, "folds") and "aggregate" in found:
         raise PluginError(
             f"{name}: `folds` are judged by the mean over their examples; a task without an aggregate() would work"
+            + limitation("folds")
         )
 
 

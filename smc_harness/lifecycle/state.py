@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smc_harness.errors import PluginError
+from smc_harness.errors import PluginError, limitation
 
 _VARIES = (
     "prepare_model built another model than it did before; for one seed and one set of parameters it must be the same "
-    "to the bit"
+    "to the bit" + limitation("without-workers")
 )
 
 

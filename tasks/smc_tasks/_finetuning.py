@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from smc_harness.errors import UsageError
+from smc_harness.errors import UsageError, limitation
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,8 @@ class PretrainedParams:
             value = getattr(self, field.name)
             zero = field.name in self.may_be_zero
             if type(value) in (int, float) and not (value > 0 or (zero and value == 0)):
-                raise UsageError(f"{field.name}={value}: expected {'0 or more' if zero else 'a number above 0'}")
+                met = limitation("starting-from-the-checkpoint-itself") if (field.name, value) == ("steps", 0) else ""
+                raise UsageError(f"{field.name}={value}: expected {'0 or more' if zero else 'a number above 0'}{met}")
 
     @property
     def checkpoint(self) -> Pretrained:

@@ -164,3 +164,15 @@ def test_a_check_finds_the_files_of_the_working_directory_and_leaves_no_other_th
     assert outcomes(Check("one", reads_and_writes)) == [("passed", "")]
     assert [path.name for path in tmp_path.iterdir()] == ["table.txt"]
     assert Path.cwd() == tmp_path
+
+
+def test_a_check_computes_on_one_thread_as_workers_do_however_many_there_are() -> None:
+    import torch
+
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        outcomes(Check("look", lambda subject: seen.append(torch.get_num_threads())))
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)

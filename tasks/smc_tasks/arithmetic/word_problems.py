@@ -69,8 +69,10 @@ class WordProblemParams:
 
     recipe: "paper", "workstation" or "laptop". selection: keep the epoch that is best on a part of the training
     problems ("valid") or on the scored problems ("paper", what was published). encoder: "scratch", or the hub id of a
-    BERT or RoBERTa (`roberta-base` is SMC-Bench's); revision: its commit, where it is another one. The others replace
-    single values of the recipe; embedding has no effect beside a pretrained encoder, whose width it is.
+    BERT or RoBERTa (`roberta-base` is SMC-Bench's); revision: its commit, where it is another one.
+
+    The others replace single values of the recipe; embedding has no effect beside a pretrained encoder, whose width it
+    is.
     """
 
     recipe: str = "paper"
@@ -125,7 +127,7 @@ class WordProblemParams:
 
 @dataclass(frozen=True)
 class FoldedParams(WordProblemParams):
-    """Also: fold, 0 to 4; None takes seed modulo 5."""
+    """Also: fold: 0 to 4; None takes seed modulo 5."""
 
     fold: int | None = None
 
