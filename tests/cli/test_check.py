@@ -37,7 +37,7 @@ def test_a_fault_is_named_and_the_exit_code_is_1(command: Callable[..., Ran], fa
     )
     assert told["exact-count"] == "passed"
     assert told["parameters"] == "skipped: it has no parameters"
-    assert "27 passed, 1 failed, 3 skipped in " in ran.out
+    assert "28 passed, 1 failed, 3 skipped in " in ran.out
     assert ran.out.strip().splitlines()[-1].startswith("![smc-harness ")
 
 
