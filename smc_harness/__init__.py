@@ -12,11 +12,14 @@ from smc_harness.deprecated import HOOK_API, NAMES, DeprecatedAPIWarning, warn_o
 from smc_harness.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from smc_harness.cells import Cell, CellResult
+    from smc_harness.config import Config
     from smc_harness.conversation.context import PrunerContext, TaskContext
     from smc_harness.declarations.outcomes import Outcomes
-    from smc_harness.declarations.plans import Prune, Rewind, Train, cubic, default_plan, rungs
+    from smc_harness.declarations.plans import Prune, Rewind, Stage, Train, cubic, default_plan, rungs
     from smc_harness.declarations.pretrained import Pretrained
     from smc_harness.declarations.recipe import LinearWarmup, Recipe, Selection, StepDecay
+    from smc_harness.session import Session
 
 try:
     __version__ = version("smc-harness")
@@ -24,6 +27,9 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0"
 
 _HOME = {
+    "Cell": "smc_harness.cells",
+    "CellResult": "smc_harness.cells",
+    "Config": "smc_harness.config",
     "LinearWarmup": "smc_harness.declarations.recipe",
     "Outcomes": "smc_harness.declarations.outcomes",
     "Pretrained": "smc_harness.declarations.pretrained",
@@ -32,6 +38,8 @@ _HOME = {
     "Recipe": "smc_harness.declarations.recipe",
     "Rewind": "smc_harness.declarations.plans",
     "Selection": "smc_harness.declarations.recipe",
+    "Session": "smc_harness.session",
+    "Stage": "smc_harness.declarations.plans",
     "StepDecay": "smc_harness.declarations.recipe",
     "TaskContext": "smc_harness.conversation.context",
     "Train": "smc_harness.declarations.plans",
@@ -42,6 +50,9 @@ _HOME = {
 
 __all__ = [
     "HOOK_API",
+    "Cell",
+    "CellResult",
+    "Config",
     "DeprecatedAPIWarning",
     "LinearWarmup",
     "Outcomes",
@@ -51,6 +62,8 @@ __all__ = [
     "Recipe",
     "Rewind",
     "Selection",
+    "Session",
+    "Stage",
     "StepDecay",
     "TaskContext",
     "Train",
@@ -62,9 +75,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in NAMES:
-        name = warn_of_name(name)
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker must see what is not there
+
+    def __getattr__(name: str) -> Any:
+        if name in NAMES:
+            name = warn_of_name(name)
+        if name in _HOME:
+            return getattr(import_module(_HOME[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

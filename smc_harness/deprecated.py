@@ -8,6 +8,7 @@ major number of `HOOK_API`, as every change is that could break a plugin.
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -84,12 +85,9 @@ def check_api(wanted: Any, name: str) -> None:
     if wanted is None:
         return
     ours = ".".join(map(str, HOOK_API))
-    try:
-        major, minor = (int(part) for part in wanted.split("."))
-    except (AttributeError, ValueError):
-        raise PluginError(
-            f"{name}: api is {wanted!r}; the version that it was written for, {ours!r}, would work"
-        ) from None
+    if not isinstance(wanted, str) or not (found := re.fullmatch(r"(\d+)\.(\d+)", wanted)):
+        raise PluginError(f"{name}: api is {wanted!r}; the version that it was written for, {ours!r}, would work")
+    major, minor = int(found[1]), int(found[2])
     if major < HOOK_API[0]:
         raise PluginError(
             f"{name}: it was written for hook API {wanted}, this is {ours}, which lacks some of it; a newer release of "

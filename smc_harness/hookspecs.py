@@ -321,7 +321,8 @@ def compute_scores(model: torch.nn.Module, context: PrunerContext) -> Mapping[st
     """Score every prunable weight: its saliency.
 
     When: before each pruning. First result wins.
-    model: in eval mode, gradients are enabled, `.grad` is None, pruned weights are zero.
+    model: in eval mode, gradients are enabled, `.grad` is None, pruned weights are zero. Its weights are float32, or
+        bfloat16 or float16 where a checkpoint is kept so.
     May change: nothing that lasts; weights must be left as found. The harness restores mode, gradients, hooks and
         random state afterwards. `context.state` is the plugin's own.
     Returns: {name: scores of the parameter's shape} for every name of `context.prunable(model)`. Higher means keep,

@@ -145,6 +145,9 @@ def test_the_contract_is_that_of_its_version() -> None:
 
 PUBLIC = [
     "HOOK_API",
+    "Cell",
+    "CellResult",
+    "Config",
     "DeprecatedAPIWarning",
     "LinearWarmup",
     "Outcomes",
@@ -154,6 +157,8 @@ PUBLIC = [
     "Recipe",
     "Rewind",
     "Selection",
+    "Session",
+    "Stage",
     "StepDecay",
     "TaskContext",
     "Train",

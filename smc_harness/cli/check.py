@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from smc_harness.cells import visible
 from smc_harness.collection.choose import read_settings
 from smc_harness.config import Parser
 from smc_harness.errors import ExitCode, UsageError
@@ -93,7 +94,7 @@ def _show(console: Console, place: str, examination: Examination) -> None:
     from rich.text import Text
 
     subject = examination.subject
-    console.print(Text.assemble((subject.name, "bold"), f"  {subject.kind}, {place}"))
+    console.print(Text.assemble((visible(subject.name), "bold"), f"  {subject.kind}, {place}"))
     width = max(map(len, examination.checks))
     seconds = 0.0
     for found in examination.results():

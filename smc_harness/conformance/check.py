@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
@@ -199,10 +201,13 @@ def _made(subject: Subject, check: Check, blocked: str | None, expected: str | N
             raise NotReadyError(blocked)
         with secluded():  # what a plugin writes, or changes for all, must reach neither its user nor the next check
             torch.set_num_threads(1)  # as workers compute: two give other bits
-            figures = dict(check.run(subject) or {})
+            with redirect_stdout(sys.stderr):  # where results go to standard output, nothing else may
+                figures = dict(check.run(subject) or {})
     except NotApplicableError as error:
         outcome, reason, ready = Outcome.SKIPPED, str(error), not isinstance(error, NotReadyError)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything, SystemExit and the skips of pytest among it
         outcome, reason = Outcome.FAILED, told(error, subject)
         trace = "" if isinstance(error, Fault) else traceback.format_exc()
     if expected is not None and outcome is Outcome.FAILED:

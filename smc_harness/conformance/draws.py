@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -11,6 +12,7 @@ from unittest import mock
 import numpy
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from smc_harness.conversation.conversation import Conversation
 
@@ -19,20 +21,24 @@ _GENERATORS = ((numpy.random, "default_rng"), (numpy.random, "RandomState"), (ra
 
 
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """count: draws of torch, and generators of numpy and Python that were made."""
+    """seen: the first numbers of each draw of torch, and with what each generator of numpy and Python was made."""
 
-    count = 0
-    paused = False
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[str] = []
+        self.paused = False
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        self.count += not self.paused and torch.Tag.nondeterministic_seeded in func.tags
-        return func(*args, **(kwargs or {}))
+        found = func(*args, **(kwargs or {}))
+        if not self.paused and torch.Tag.nondeterministic_seeded in func.tags:
+            self.seen.append(str([item.flatten()[:64].tolist() for item in tree_leaves(found)]))
+        return found
 
 
 @contextmanager
 def counted_draws(talk: Conversation) -> Iterator[Draws]:
     """Counts what a pruner draws; which examples it is given is the harness's draw, and does not count."""
-    draws, drawn = Draws(), talk.batches_drawn  # type: ignore[no-untyped-call]
+    draws, drawn = Draws(), talk.batches_drawn
 
     def batches(split: str, n: int, size: int | None) -> Iterator[Any]:
         draws.paused = True
@@ -40,12 +46,15 @@ def counted_draws(talk: Conversation) -> Iterator[Draws]:
         draws.paused = False
         return iter(given)
 
-    def noted(make: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(make: Any) -> Any:
         def made(*arguments: Any, **named: Any) -> Any:
-            draws.count += 1
+            draws.seen.append(f"{make.__name__}{arguments}{named}")
             return make(*arguments, **named)
 
-        return made
+        if not inspect.isclass(make):
+            return made
+        # what asks for instances of the class must find one
+        return type(make.__name__, (make,), {"__new__": lambda kind, *rest, **named: made(*rest, **named)})
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(talk, "batches_drawn", batches))

@@ -19,18 +19,19 @@ def find(given: Any) -> list[Locator]:
 
     Raises UsageError where there is none, or where a plugin cannot be used.
     """
-    if isinstance(given, str | Path) and (isinstance(given, Path) or Path(given).exists()):
-        return _collected(discover([Path(given)]), str(given))
+    if isinstance(given, Path):
+        return _collected(discover([given]), str(given))
     if isinstance(given, str):
-        return _installed(given)
+        return _installed(given) or _collected(discover([Path(given)]), given)
     hand_over(catalogue := Catalogue(), given)
     return _collected(catalogue, repr(given))
 
 
 def _installed(name: str) -> list[Locator]:
+    """Those of the name; none where it is a path. Raises UsageError where it is neither."""
     catalogue = discover()
     found = [catalogue.installed[kind][name] for kind in KINDS if name in catalogue.installed[kind]]
-    if not found:
+    if not found and not Path(name).exists():
         known = [known for kind in KINDS for known in catalogue.installed[kind]]
         raise UsageError(f"{name}: no such file, and no such plugin is installed{nearest(name, known)}")
     return found

@@ -31,8 +31,14 @@ def weights(subject: PrunerSubject) -> None:
     _nothing(subject, "weights")
 
 
+def split(subject: PrunerSubject) -> None:
+    """It looks at training or validation examples alone, never at those that it is judged by."""
+    if "test" in subject.overheard.observer.splits:
+        raise Fault("it asks for examples of the split 'test', by which it is judged; 'train' would work")
+
+
 def dtype(subject: PrunerSubject) -> None:
-    """No hook changes a parameter's or buffer's dtype, device or shape, or removes it."""
+    """No hook changes a parameter's or buffer's dtype, device or shape, removes it, or adds one."""
     _nothing(subject, "dtype")
 
 
@@ -42,7 +48,7 @@ def mode(subject: PrunerSubject) -> None:
 
 
 def hooks(subject: PrunerSubject) -> None:
-    """No hook of torch stays registered on the model, or on all modules."""
+    """No hook of torch stays registered on a module, a parameter or all modules, and no forward() is replaced."""
     _nothing(subject, "hooks")
 
 
@@ -61,6 +67,7 @@ CHECKS = tuple(
     Check(name, run, ("network",))
     for name, run in {
         "working-directory": working_directory,
+        "split": split,
         "weights": weights,
         "dtype": dtype,
         "mode": mode,

@@ -11,11 +11,11 @@ from smc_harness.cells import counted, show_level
 from smc_harness.conformance.check import Check, Fault, NotApplicableError
 from smc_harness.conformance.draws import counted_draws
 from smc_harness.conformance.example import Shape
-from smc_harness.conformance.subject import FILLS, Mask, PrunerSubject
+from smc_harness.conformance.subject import FILLS, PrunerSubject
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.declarations.structure import Block
 from smc_harness.sparsity import mask as masks
-from smc_harness.sparsity.select import pruned_count
+from smc_harness.sparsity.select import pruned_count, select
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -37,7 +37,7 @@ def mask(subject: PrunerSubject) -> None:
 
 
 def exact_count(subject: PrunerSubject) -> None:
-    """It prunes floor(level x N + 1/2) of N weights, also where scores are equal and weights are zero."""
+    """It prunes floor(level x N + 1/2) of N weights, or what its pattern allows, whatever ties there are."""
     for fill in FILLS:
         for level in subject.levels():
             talk, model = subject.talk(fill=fill)
@@ -63,22 +63,23 @@ def stays_pruned(subject: PrunerSubject) -> None:
     talk, model = subject.talk()
     prunable = talk.prunable(model)
     draw = torch.Generator().manual_seed(5)
-    dead = {name: torch.rand(parameter.shape, generator=draw) < low for name, parameter in prunable}
-    talk.pruner.mask = {name: ~tensor for name, tensor in dead.items()}
-    masks.put_on(talk.pruner.mask, prunable)
+    structure, drawn = subject.plugin.structure, _drawn(prunable, draw)
+    alive = select(drawn, low, structure)
+    talk.pruner.mask = alive
+    masks.put_on(alive, prunable)
     after = _checked(subject, talk, model, high)
     total = sum(tensor.numel() for tensor in after.values())
-    revived = sum(int((after[name] & dead[name]).sum()) for name in after)
-    gone, wanted = masks.pruned(after), max(pruned_count(high, total), _least(dead, revived))
-    if gone != wanted and not isinstance(subject.plugin.structure.pattern, Block):
+    revives = any(bool((after[name] & ~alive[name]).any()) for name in after)
+    gone, wanted = masks.pruned(after), masks.pruned(select(drawn, high, structure, None if revives else alive))
+    if gone != wanted and not isinstance(structure.pattern, Block):
         raise Fault(
             f"of {total} weights, {masks.pruned(talk.pruner.mask)} of them pruned before, it prunes {gone} at level "
             f"{show_level(high)}; {wanted} would be exact, as context.select(scores, level) counts"
         )
 
 
-def _least(dead: Mask, revived: int) -> int:
-    return sum(int(tensor.sum()) for tensor in dead.values()) if not revived else 0
+def _drawn(prunable: masks.Prunable, draw: torch.Generator) -> Mapping[str, Tensor]:
+    return {name: torch.rand(parameter.shape, generator=draw) for name, parameter in prunable}
 
 
 def nested(subject: PrunerSubject) -> None:
@@ -147,17 +148,17 @@ def same_seed(subject: PrunerSubject) -> None:
 
 def seed(subject: PrunerSubject) -> None:
     """Where it draws random numbers, another seed gives other ones."""
-    found, drawn = [], 0
+    seen = []
     for number in range(2):
         talk, model = subject.talk()
         talk.pruner.seed = number
         with counted_draws(talk) as draws:
-            found.append(_checked(subject, talk, model, subject.level()))
-        drawn += draws.count
-    if not drawn:
+            _checked(subject, talk, model, subject.level())
+        seen.append(draws.seen)
+    if not any(seen):
         raise NotApplicableError("it draws no random number while it scores and prunes")
-    if all(torch.equal(found[0][name], found[1][name]) for name in found[0]):
-        raise Fault("it draws random numbers, but seeds 0 and 1 give one mask; context.generator follows the seed")
+    if seen[0] == seen[1]:
+        raise Fault("it draws random numbers, the same ones for seeds 0 and 1; context.generator follows the seed")
 
 
 def _awkward(subject: PrunerSubject, shape: Shape) -> None:
@@ -170,7 +171,7 @@ def _count(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: 
     """Raise Fault unless as many are pruned as the level asks for."""
     kept = _checked(subject, talk, model, level)
     gone, total = masks.pruned(kept), sum(tensor.numel() for tensor in kept.values())
-    exact, pattern = pruned_count(level, total), subject.plugin.structure.pattern
+    exact, pattern = wanted(subject, talk, model, level), subject.plugin.structure.pattern
     # tiles go as a whole: by less than one too few, in each tensor where the allocation is not global
     spare = pattern.rows * pattern.columns * len(kept) if isinstance(pattern, Block) else 1
     if not exact - spare < gone <= exact:
@@ -178,6 +179,14 @@ def _count(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: 
             f"of {total} weights ({what}) it prunes {gone} at level {show_level(level)}; {exact} would be exact, as "
             "context.select(scores, level) counts"
         )
+
+
+def wanted(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: float) -> int:
+    """How many weights a pruning prunes under the pruner's allocation and pattern; of tiles, at most."""
+    prunable, structure = talk.prunable(model), subject.plugin.structure
+    if isinstance(structure.pattern, Block):
+        return pruned_count(level, sum(parameter.numel() for _, parameter in prunable))
+    return masks.pruned(select(_drawn(prunable, torch.Generator().manual_seed(5)), level, structure))
 
 
 def _checked(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: float) -> Mapping[str, Tensor]:

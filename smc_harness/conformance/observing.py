@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as modules
 
 from smc_harness.conformance.surroundings import settings
+from smc_harness.conversation.conversation import Conversation
 from smc_harness.hookspecs import hookimpl
 
 HOOKS = (
@@ -23,16 +24,28 @@ HOOKS = (
     "_state_dict_hooks",
     "_load_state_dict_pre_hooks",
 )
+_TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
 
 
 @dataclass
 class Observer:
     """found: {kind: sentences}, in the order of the calls; of kinds `weights`, `dtype`, `mode`, `hooks`, `random` and
-    `settings`.
+    `settings`. splits: of the data that the pruner asked for.
     """
 
     found: dict[str, list[str]] = field(default_factory=dict)
+    splits: set[str] = field(default_factory=set)
+
+    def listen(self, talk: Conversation) -> None:
+        """Note what examples the pruner of a conversation asks for."""
+        drawn = talk.batches_drawn
+
+        def noted(split: str, n: int, size: int | None) -> Iterator[Any]:
+            self.splits.add(split)
+            return drawn(split, n, size)
+
+        talk.batches_drawn = noted  # type: ignore[method-assign]
 
     @hookimpl(wrapper=True)
     def compute_scores(self, model: nn.Module, context: Any) -> Generator[None, Any, Any]:
@@ -76,6 +89,10 @@ def changes(before: View, after: View, hook: str, weights: bool) -> Iterator[tup
     if changed := [name for name, mode in before.modes.items() if after.modes.get(name, mode) is not mode]:
         word = "training" if after.modes[changed[0]] else "eval"
         yield "mode", f"{hook} leaves the model in {word} mode; model.train(mode) with the old one would work"
+    if added := sorted(after.weights.keys() - before.weights.keys()):
+        yield "dtype", f"{hook} adds {added[0]!r} to the model; context.state keeps tensors"
+    if replaced := sorted(after.replaced - before.replaced):
+        yield "hooks", f"{hook} leaves another forward() in {replaced[0]}; putting back its own would work"
     if leaked := sorted(after.hooks - before.hooks, key=str):
         place, table, _ = leaked[0]
         yield "hooks", f"{hook} leaves a hook in {table} of {place}; handle.remove() would work"
@@ -94,6 +111,7 @@ class View:
     weights: Mapping[str, tuple[str, Tensor]]
     modes: Mapping[str, bool]
     hooks: set[tuple[str, str, int]]
+    replaced: set[str]
     random: Mapping[str, Any]
     settings: Mapping[str, Any]
 
@@ -108,12 +126,19 @@ class View:
             for key in getattr(module, table, None) or ()
         }
         hooks |= {
+            (f"parameter {name!r}", table, key)
+            for name, tensor in weights.items()
+            for table in _TENSOR_HOOKS
+            for key in getattr(tensor, table, None) or ()
+        }
+        hooks |= {
             ("every module", table, key) for table in _GLOBAL_HOOKS for key in getattr(modules, table, None) or ()
         }
         return cls(
             {name: (f"{t.dtype} on {t.device}, {tuple(t.shape)}", t.detach().clone()) for name, t in weights.items()},
             {name: module.training for name, module in owners},
             hooks,
+            {f"module {name!r}" for name, module in owners if "forward" in vars(module)},
             {
                 "torch's global generator": torch.get_rng_state().numpy().copy(),
                 "numpy's global generator": numpy.random.get_state(legacy=False)["state"]["key"].copy(),

@@ -13,11 +13,15 @@ from smc_harness.cells import Measurement, show_level
 from smc_harness.conformance import elsewhere
 from smc_harness.conformance.check import Check, Fault, NotApplicableError
 from smc_harness.conformance.cost import cost_of
+from smc_harness.conformance.masks import wanted
 from smc_harness.conformance.subject import PrunerSubject
 from smc_harness.conformance.workers import measured_by_worker
 from smc_harness.declarations.structure import Block
 from smc_harness.lifecycle.checkpoints import Checkpoints
 from smc_harness.sparsity import mask as masks
+
+_NEAR = 0.01
+"""A rung that stands for a level is as near as that to it."""
 
 SMALL, LARGE = 128, 256
 """Widths at which costs are measured."""
@@ -27,19 +31,25 @@ def run(subject: PrunerSubject) -> None:
     """Its plans run from start weights to evaluation, and end at the level, with every pruned weight at zero."""
     if subject.overheard.error is not None:
         raise subject.overheard.error
+    talk, model = subject.talk()
+    total = sum(parameter.numel() for _, parameter in talk.prunable(model))
     for level, measured in subject.undisturbed.items():
-        total = sum(1 for _ in measured.densities)  # of tensors: each may be off by a tile
-        spare = 0.0 if not isinstance(subject.plugin.structure.pattern, Block) else total
-        if abs(measured.realised - level) > 0.01 + spare:
+        exact = wanted(subject, talk, model, level) / total
+        tiles = isinstance(subject.plugin.structure.pattern, Block)
+        if abs(measured.realised - exact) > _NEAR and not (tiles and measured.realised < exact):
             raise Fault(
-                f"asked for {show_level(level)}, it ends at {measured.realised:.4f}; a mask that keeps its count "
-                "through training would work"
+                f"asked for {show_level(level)}, it ends at {measured.realised:.4f} and not {exact:.4f}; a mask that "
+                "keeps its count through training would work"
             )
 
 
 def order(subject: PrunerSubject) -> None:
     """A level's result does not depend on which other levels were measured before it."""
-    levels = list(subject.undisturbed)
+    levels, alone = list(subject.undisturbed), subject.overheard.measured
+    if alone is not None and subject.level() in subject.undisturbed:
+        _compare(
+            subject.undisturbed, {subject.level(): alone}, "measured alone", "keeping nothing outside context.state"
+        )
     if len(levels) < 2:
         raise NotApplicableError("it has one level")
     with subject.trajectory(levels) as trajectory:

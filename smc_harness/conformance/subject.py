@@ -108,7 +108,22 @@ class PrunerSubject(Subject):
         with torch.no_grad():
             for _, parameter in talk.prunable(model):
                 parameter.copy_(FILLS[fill](parameter, draw))
+        if implements(self.plugin, "update_mask"):
+            self._update(talk, model)
         return talk, model
+
+    def _update(self, talk: Conversation, model: nn.Module) -> None:
+        """Let a pruner gather what it gathers in training, as it would have before it is asked for scores."""
+        prunable = talk.prunable(model)
+        alive = {name: torch.ones_like(parameter, dtype=torch.bool) for name, parameter in prunable}
+        talk.pruner.total_steps = example.STEPS
+        for step, batch in enumerate(talk.batches_drawn("train", 32, 16)):
+            talk.pruner.step = step
+            with self._asked(talk, model, "update", step):
+                talk.loss(model, batch).backward()  # type: ignore[no-untyped-call]
+                talk.pruner._level = self.level()
+                talk.hook.update_mask(model=model, mask=alive, context=talk.pruner)
+                talk.pruner._level = None
 
     def scores(self, talk: Conversation, model: nn.Module) -> Mapping[str, Tensor] | None:
         """What `compute_scores` returns, unchecked; None where the pruner does not have it."""
@@ -161,10 +176,12 @@ class PrunerSubject(Subject):
         """One level, from start weights to evaluation."""
         observer, level = Observer(), self.level()
         listener = Plugin("session", "observer", observer, Locator("session", "observer", "conformance kit"))
-        with watched() as seen, self.trajectory((level,), [listener]) as trajectory:
+        with watched() as seen:
             result = Overheard(observer, seen)
             try:
-                result.measured = trajectory.measure(level)
+                with self.trajectory((level,), [listener]) as trajectory:
+                    observer.listen(trajectory.talk)
+                    result.measured = trajectory.measure(level)
             except (Exception, SystemExit) as error:
                 result.error = error if isinstance(error, Exception) else HarnessError(f"SystemExit({error})")
         return result

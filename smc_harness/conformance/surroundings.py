@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -92,6 +93,8 @@ def settings() -> dict[str, Any]:
     """Those of the process that a plugin could change for all others; torch's own notes in the environment left out."""
     return {
         "torch's default dtype": torch.get_default_dtype(),
+        "torch's default device": str(torch.get_default_device()),
+        "torch's detection of anomalies": torch.is_anomaly_enabled(),
         "torch's number of threads": torch.get_num_threads(),
         "torch's grad mode": torch.is_grad_enabled(),
         "torch's choice of repeatable algorithms": torch.get_deterministic_debug_mode(),
@@ -101,6 +104,10 @@ def settings() -> dict[str, Any]:
         "sys.path": list(sys.path),
         "the list of warning filters": list(warnings.filters),
         "the working directory": str(Path.cwd()),
+        "standard output": sys.stdout,
+        "standard error": sys.stderr,
+        "the collection of garbage": gc.isenabled(),
+        "the limit of recursion": sys.getrecursionlimit(),
     }
 
 
@@ -117,6 +124,9 @@ def put_back() -> Iterator[None]:
 def _restore(before: dict[str, Any]) -> None:
     os.chdir(before["the working directory"])
     torch.set_default_dtype(before["torch's default dtype"])
+    if str(torch.get_default_device()) != before["torch's default device"]:
+        torch.set_default_device(before["torch's default device"])
+    torch.autograd.set_detect_anomaly(before["torch's detection of anomalies"])
     torch.set_num_threads(before["torch's number of threads"])
     torch.set_grad_enabled(before["torch's grad mode"])
     torch.set_deterministic_debug_mode(before["torch's choice of repeatable algorithms"])
@@ -127,3 +137,6 @@ def _restore(before: dict[str, Any]) -> None:
     os.environ.update(before["the environment"])
     sys.path[:] = before["sys.path"]
     warnings.filters[:] = before["the list of warning filters"]  # type: ignore[index]
+    sys.stdout, sys.stderr = before["standard output"], before["standard error"]
+    (gc.enable if before["the collection of garbage"] else gc.disable)()
+    sys.setrecursionlimit(before["the limit of recursion"])

@@ -141,7 +141,7 @@ def _check_needs(plugin: Any, name: str) -> None:
 
 
 def _check_pruner(plugin: Any, name: str, hooks: set[str]) -> None:
-    if not hooks & {"compute_scores", "apply_mask", "update_mask"}:
+    if not hooks & {"compute_scores", "apply_mask"}:
         raise PluginError(f"{name}: a pruner must implement compute_scores() or apply_mask()")
     phase = getattr(plugin, "phase", None)
     if not callable(phase) and phase not in PHASES:

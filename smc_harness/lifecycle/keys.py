@@ -19,6 +19,8 @@ from smc_harness.store.identity import digest, environment
 def plan_of(hook: pluggy.HookRelay, pruner: Plugin, level: float, context: PrunerContext) -> Sequence[Stage]:
     """The pruner's plan for a level, checked; by its phase where it has no `plan` of its own."""
     given = hook.plan(level=level, context=context)
+    if given is not None and not isinstance(given, list | tuple):
+        raise PluginError(f"{pruner.name}: plan gives {given!r}; a list of Train, Prune and Rewind stages would work")
     plan = list(given) if given is not None else list(default_plan(pruner.phase, level))
     for stage in plan:
         if not isinstance(stage, Train | Prune | Rewind):
@@ -34,6 +36,10 @@ def plan_of(hook: pluggy.HookRelay, pruner: Plugin, level: float, context: Prune
                     f"{pruner.name}: {stage!r} in a plan that has trained to {start}; until may be up to 1"
                 )
             progress = stage.until
+            if stage.prune is not None and not callable(stage.prune):
+                raise PluginError(
+                    f"{pruner.name}: {stage!r} in a plan; prune may be cubic(level), or a function like it"
+                )
             if stage.dead not in (modes := get_args(Dead)):
                 raise PluginError(f"{pruner.name}: {stage!r} in a plan; dead may be {', '.join(map(repr, modes))}")
     if not plan or isinstance(plan[-1], Rewind):

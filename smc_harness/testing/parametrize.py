@@ -12,6 +12,7 @@ import pytest
 from smc_harness.conformance.check import Examination, Outcome
 from smc_harness.conformance.examine import examination
 from smc_harness.conformance.find import find
+from smc_harness.errors import UsageError
 
 
 def parametrize_with_checks(
@@ -27,7 +28,9 @@ def parametrize_with_checks(
     A check that has nothing to say is skipped, one that fails as expected is an xfail, both with the reason. Raises
     UsageError where there is no such plugin, or an expectation is of no check.
     """
-    given = list(plugins) if isinstance(plugins, list | tuple | set) else [plugins]
+    if isinstance(plugins, set | frozenset):
+        raise UsageError("plugins is a set, whose order differs between processes; a list would work")
+    given = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
     found = []
     for locator in [locator for item in given for locator in find(item)]:
         whole = examination(locator, expected_failures, parameters, data_dir, model_dir)

@@ -263,3 +263,70 @@ class Revives(Good):
             if context.mask
             else context.select(scores, level)
         )
+
+
+class ReplacesForward(Good):
+    name = "replaces-forward"
+
+    @hookimpl
+    def apply_mask(self, model, scores, level, context):
+        block = model.blocks[0]
+        forward = block.forward
+        block.forward = lambda x: 1.5 * forward(x)
+        return context.select(scores, level)
+
+
+class HooksParameter(Good):
+    name = "hooks-parameter"
+
+    @hookimpl
+    def apply_mask(self, model, scores, level, context):
+        model.head.weight.register_hook(lambda gradient: gradient * 0.1)
+        return context.select(scores, level)
+
+
+class AddsBuffer(Good):
+    name = "adds-buffer"
+
+    @hookimpl
+    def apply_mask(self, model, scores, level, context):
+        model.register_buffer("levels", torch.tensor([level]))
+        return context.select(scores, level)
+
+
+class LooksAtTheTest(Good):
+    name = "looks-at-the-test"
+
+    @hookimpl
+    def compute_scores(self, model, context):
+        for batch in context.batches("test", 32):
+            context.loss(model, batch).backward()
+        return {name: (p.detach() * p.grad).abs() for name, p in context.prunable(model)}
+
+
+class FollowsTheOtherLevels(Good):
+    """The scores follow from the last level that a plan was asked for."""
+
+    name = "follows-the-other-levels"
+
+    def __init__(self) -> None:
+        self.level = 0.0
+
+    @hookimpl
+    def plan(self, level, context):
+        self.level = level
+        return [Train(), Prune(level), Train()]
+
+    @hookimpl
+    def compute_scores(self, model, context):
+        return {name: (p.detach().abs() - self.level).abs() for name, p in context.prunable(model)}
+
+
+class SetsDefaultDevice(Good):
+    name = "sets-default-device"
+
+    @hookimpl
+    def apply_mask(self, model, scores, level, context):
+        mask = context.select(scores, level)
+        torch.set_default_device("meta")
+        return mask

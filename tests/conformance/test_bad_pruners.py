@@ -12,7 +12,7 @@ from tests.conformance import bad_pruners as bad
 FAULTS = [
     (bad.MutatesWeights, {"weights", "run"}, "compute_scores changes 'embedding.weight'"),
     (bad.LeaksHook, {"hooks"}, "compute_scores leaves a hook in _forward_hooks of module 'blocks.0'"),
-    (bad.IgnoresSeed, {"seed"}, "seeds 0 and 1 give one mask; context.generator follows the seed"),
+    (bad.IgnoresSeed, {"seed"}, "the same ones for seeds 0 and 1; context.generator follows the seed"),
     (
         bad.WrongCountOnTies,
         {"exact-count"},
@@ -37,6 +37,12 @@ FAULTS = [
     (bad.SetsDefaultDtype, {"settings"}, "compute_scores leaves torch's default dtype changed"),
     (bad.SeedsPython, {"random-state"}, "apply_mask draws from Python's module random, or seeds it"),
     (bad.BreaksElsewhere, {"resume", "workers"}, "in a worker process: KeyError: 'MY_TABLE'"),
+    (bad.ReplacesForward, {"hooks", "order"}, r"apply_mask leaves another forward\(\) in module 'blocks.0'"),
+    (bad.HooksParameter, {"hooks", "order"}, "apply_mask leaves a hook in _backward_hooks of parameter 'head.weight'"),
+    (bad.AddsBuffer, {"dtype", "run"}, "apply_mask adds 'levels' to the model; context.state keeps tensors"),
+    (bad.LooksAtTheTest, {"split"}, "it asks for examples of the split 'test', by which it is judged"),
+    (bad.FollowsTheOtherLevels, {"order"}, "at level 0.5, measured alone, the value is"),
+    (bad.SetsDefaultDevice, {"settings", "run"}, "apply_mask leaves torch's default device changed"),
     (bad.Revives, {"stays-pruned"}, r"of \d+ weights, \d+ of them pruned before, it prunes \d+"),
 ]
 
