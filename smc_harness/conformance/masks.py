@@ -171,7 +171,7 @@ def _count(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: 
     """Raise Fault unless as many are pruned as the level asks for."""
     kept = _checked(subject, talk, model, level)
     gone, total = masks.pruned(kept), sum(tensor.numel() for tensor in kept.values())
-    exact, pattern = wanted(subject, talk, model, level), subject.plugin.structure.pattern
+    exact, pattern = wanted_count(subject, talk, model, level), subject.plugin.structure.pattern
     # tiles go as a whole: by less than one too few, in each tensor where the allocation is not global
     spare = pattern.rows * pattern.columns * len(kept) if isinstance(pattern, Block) else 1
     if not exact - spare < gone <= exact:
@@ -181,7 +181,7 @@ def _count(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: 
         )
 
 
-def wanted(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: float) -> int:
+def wanted_count(subject: PrunerSubject, talk: Conversation, model: nn.Module, level: float) -> int:
     """How many weights a pruning prunes under the pruner's allocation and pattern; of tiles, at most."""
     prunable, structure = talk.prunable(model), subject.plugin.structure
     if isinstance(structure.pattern, Block):

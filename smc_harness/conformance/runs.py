@@ -13,7 +13,7 @@ from smc_harness.cells import Measurement, show_level
 from smc_harness.conformance import elsewhere
 from smc_harness.conformance.check import Check, Fault, NotApplicableError
 from smc_harness.conformance.cost import cost_of
-from smc_harness.conformance.masks import wanted
+from smc_harness.conformance.masks import wanted_count
 from smc_harness.conformance.subject import PrunerSubject
 from smc_harness.conformance.workers import measured_by_worker
 from smc_harness.declarations.structure import Block
@@ -34,7 +34,7 @@ def run(subject: PrunerSubject) -> None:
     talk, model = subject.talk()
     total = sum(parameter.numel() for _, parameter in talk.prunable(model))
     for level, measured in subject.undisturbed.items():
-        exact = wanted(subject, talk, model, level) / total
+        exact = wanted_count(subject, talk, model, level) / total
         tiles = isinstance(subject.plugin.structure.pattern, Block)
         if abs(measured.realised - exact) > _NEAR and not (tiles and measured.realised < exact):
             raise Fault(
