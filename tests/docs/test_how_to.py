@@ -150,3 +150,25 @@ def test_a_build_asks_for_the_levels_that_failed(
     monkeypatch.chdir(tmp_path)
     exec(python("continuous_integration.md"), {})
     assert re.search(r"^mawps-gts +gmp +0\.20*$", capsys.readouterr().out, re.MULTILINE)
+
+
+REDRAWN = """
+import torch
+from smc_harness import hookimpl
+
+name, phase, nested = "redrawn", "before", True
+
+
+@hookimpl
+def apply_mask(model, level, context):
+    scores = {n: torch.rand(p.shape, generator=context.generator) for n, p in context.prunable(model)}
+    return context.select(scores, level)
+"""
+"""Which claims to be nested, and draws its scores anew for every level."""
+
+
+def test_the_expected_failure_of_the_page_on_checking_is_one(pytester: pytest.Pytester) -> None:
+    _, second = re.findall(r"^```python\n(.*?)^```", (HOW_TO / "check.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    pytester.makepyfile(redrawn=REDRAWN, test_expected=second)
+    pytester.makeini("[pytest]\npythonpath = .\nfilterwarnings = error\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
