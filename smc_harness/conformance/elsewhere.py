@@ -119,7 +119,7 @@ class Generator(torch.Generator):
 
     def __new__(cls, device: torch.device | str = "cpu") -> Generator:
         made = super().__new__(cls)
-        made.device = torch.device(device)  # type: ignore[misc]
+        made.device = torch.device(device)
         return made
 
 
@@ -136,7 +136,7 @@ def elsewhere() -> Iterator[torch.device]:
     with (
         mock.patch.object(torch, "Generator", Generator),
         mock.patch.object(torch.autocast, "__init__", refusing),
-        _Functions(),  # type: ignore[no-untyped-call]
+        _Functions(),
         _Dispatch(),  # type: ignore[no-untyped-call]
     ):
         yield DEVICE

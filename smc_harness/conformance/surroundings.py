@@ -16,6 +16,8 @@ from typing import Any
 import numpy
 import torch
 
+from smc_harness.errors import UsageError
+
 _CONNECTING: dict[str, Callable[..., Any]] = {
     "socket.connect": lambda socket, address: address,
     "socket.sendto": lambda socket, address: address,
@@ -55,6 +57,19 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     raise NetworkError(f"the network is asked for {shown}")
 
 
+CHECKING = "SMC_HARNESS_CHECKING"
+"""Set in the environment while a check is made, hence in every process that it starts."""
+
+
+def refuse_nested() -> None:
+    """Raise UsageError where a check is being made: one that imports what starts checks would come to no end."""
+    if CHECKING in os.environ:
+        raise UsageError(
+            "importing the plugin starts its checks, while it is being checked; if __name__ == '__main__': before "
+            "check_pruner(...) or check_task(...) would work"
+        )
+
+
 _installed: list[bool] = []
 
 
@@ -66,6 +81,7 @@ def secluded() -> Iterator[Path]:
     """
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as name, put_back(), chdir(name):
+        os.environ[CHECKING] = "1"
         folder = Path(name)
         for item in here.iterdir():
             (folder / item.name).symlink_to(item)
