@@ -109,7 +109,9 @@ def _places(index: Any) -> Any:
     """The same as tensors: of lists and arrays torch would make tensors without values."""
     if isinstance(index, tuple):
         return tuple(map(_places, index))
-    return torch.as_tensor(index) if isinstance(index, list | numpy.ndarray) else index
+    if isinstance(index, list | numpy.ndarray):
+        return torch.as_tensor(index) if len(index) else torch.empty(0, dtype=torch.long)
+    return index
 
 
 class Generator(torch.Generator):

@@ -56,8 +56,9 @@ def test_buffers_go_there_too() -> None:
         torch.tensor([False, True]),
         (slice(None), torch.tensor([1, 0])),
         (slice(None), [0]),
+        [],
     ],
-    ids=["list", "tensor", "array", "bool", "columns", "list of columns"],
+    ids=["list", "tensor", "array", "bool", "columns", "list of columns", "none"],
 )
 def test_places_may_be_on_the_cpu_as_on_a_gpu(places: Any) -> None:
     expected = RAW.clone()
