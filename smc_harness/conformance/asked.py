@@ -1,4 +1,4 @@
-"""What of a plugin loads torch, found out in a process of its own: reads a place and settings, prints what did.
+"""What of a plugin loads torch, found out in a process of its own.
 
 It must not import torch itself, as the modules of the checks do.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from smc_harness.conformance import example
 from smc_harness.conversation.context import PrunerContext, TaskContext
@@ -44,4 +45,4 @@ def _by_declarations(task: Plugin) -> str:
 
 
 if __name__ == "__main__":
-    print(answer(sys.stdin.read()))
+    Path(sys.argv[2]).write_text(answer(sys.argv[1]), encoding="utf-8")

@@ -10,6 +10,7 @@ from smc_harness.conformance import checks
 from smc_harness.conformance.check import Examination, Report
 from smc_harness.conformance.find import find, texts
 from smc_harness.conformance.subject import PrunerSubject
+from smc_harness.conformance.surroundings import refuse_nested
 from smc_harness.conformance.task_subject import TaskSubject
 from smc_harness.discovery.loading import Locator
 from smc_harness.errors import UsageError
@@ -57,6 +58,7 @@ def examination(
 
 
 def _one(given: Any, kind: str) -> Locator:
+    refuse_nested()
     found = [locator for locator in find(given) if locator.kind == kind]
     if len(found) != 1:
         names = ", ".join(locator.name for locator in found)

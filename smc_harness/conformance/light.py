@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from dataclasses import asdict
+import tempfile
+from pathlib import Path
 
 from smc_harness.conformance.check import Check, Fault, NotApplicableError
+from smc_harness.conformance.own_process import NoAnswerError, ask
 from smc_harness.conformance.subject import Subject
 
 
 def light(subject: Subject) -> None:
     """Listing it, and asking what is asked before anything runs, loads no torch, which takes seconds."""
-    question = json.dumps({"locator": asdict(subject.locator), "settings": dict(subject.settings)})
-    done = subprocess.run(
-        [sys.executable, "-m", "smc_harness.conformance.asked"],
-        input=question,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Fault(
-            f"loaded in a process of its own, it fails: {(done.stderr.strip() or 'no output').splitlines()[-1]}"
-        )
-    where = done.stdout.split()[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            where = ask("smc_harness.conformance.asked", subject, Path(folder))
+        except NoAnswerError as error:
+            ended = "loaded in a process of its own, it is ended by " if error.crashed else ""
+            raise Fault(f"{ended}{error}") from error
     if where == "import":
         raise NotApplicableError(
             "its module imports torch, for which every listing waits; importing it in the hooks would be quicker"

@@ -5,7 +5,7 @@ The harness puts most of it right after every hook. A plugin that needs that is 
 
 from __future__ import annotations
 
-from smc_harness.conformance.check import Check, Fault
+from smc_harness.conformance.check import Check, Fault, NotApplicableError
 from smc_harness.conformance.subject import PrunerSubject
 
 
@@ -18,6 +18,8 @@ def network(subject: PrunerSubject) -> None:
     """It asks nothing of the network: what it needs is declared, and read from files."""
     if asked := subject.overheard.seen.connections:
         raise Fault(f"it asks the network for {asked[0]}; a file, named by a parameter and by `files`, would work")
+    if started := subject.overheard.seen.programs:
+        raise NotApplicableError(f"it starts the program {started[0]!r}, whose connections are not seen here")
 
 
 def working_directory(subject: PrunerSubject) -> None:

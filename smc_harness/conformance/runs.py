@@ -1,4 +1,4 @@
-"""Checks of a pruner at work: whole plans, in any order, after a kill, in other processes, elsewhere, at size."""
+"""Checks of a pruner at work: whole plans, in any order, after a kill, in other processes, at size."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from smc_harness.cells import Measurement, show_level
-from smc_harness.conformance import elsewhere
+from smc_harness.conformance import device
 from smc_harness.conformance.check import Check, Fault, NotApplicableError
 from smc_harness.conformance.cost import cost_of
 from smc_harness.conformance.masks import wanted_count
@@ -18,7 +16,6 @@ from smc_harness.conformance.subject import PrunerSubject
 from smc_harness.conformance.workers import measured_by_worker
 from smc_harness.declarations.structure import Block
 from smc_harness.lifecycle.checkpoints import Checkpoints
-from smc_harness.sparsity import mask as masks
 
 _NEAR = 0.01
 """A rung that stands for a level is as near as that to it."""
@@ -69,33 +66,16 @@ def resume(subject: PrunerSubject) -> None:
 
 
 def workers(subject: PrunerSubject) -> None:
-    """A worker process, which loads the plugin by its place, gets the same results."""
+    """Another process, which loads it by its place and hashes texts in another way, gets the same results."""
     with tempfile.TemporaryDirectory() as folder:
         again = _in_workers(subject, tuple(subject.undisturbed), Path(folder))
     _compare(subject.undisturbed, again, "computed in a worker process", "nothing that differs between processes")
-
-
-def device(subject: PrunerSubject) -> None:
-    """On a GPU it scores and prunes as on the CPU; where there is none, on a device that only claims to be another."""
-    level = subject.level()
-    talk, model = subject.talk()
-    expected = subject.mask(talk, model, level)
-    if torch.cuda.is_available():
-        talk, model = subject.talk()
-        talk.device = torch.device("cuda")
-        found = {name: kept.cpu() for name, kept in subject.mask(talk, model.to("cuda"), level).items()}
-    else:
-        talk, model = subject.talk()
-        elsewhere.move(model)
-        with elsewhere.elsewhere() as talk.device:
-            found = {name: elsewhere.values(kept) for name, kept in subject.mask(talk, model, level).items()}
-        differing = [name for name in expected if not torch.equal(expected[name], found[name])]
-        if differing:
-            raise Fault(
-                f"on another device it chooses other weights of {differing[0]!r}; the same steps there would work"
-            )
-    if masks.pruned(found) != masks.pruned(expected):
-        raise Fault(f"on another device it prunes {masks.pruned(found)} weights, not {masks.pruned(expected)}")
+    other = subject.apart.here  # all workers hash alike, and so does this process where PYTHONHASHSEED is set
+    if other and (name := device.differing(subject.mask(*subject.talk(), subject.level()), other)):
+        raise Fault(
+            f"where Python hashes texts in another way, it chooses other weights of {name!r}; a seed from "
+            "context.seed_for(), which depends on no hash() and on no order of a set, would work"
+        )
 
 
 def cost(subject: PrunerSubject) -> Mapping[str, float]:
@@ -174,6 +154,6 @@ CHECKS = (
     Check("order", order, ("run",)),
     Check("resume", resume, ("run",)),
     Check("workers", workers, ("run",)),
-    Check("device", device, ("mask", "same-seed")),
+    device.CHECK,
     Check("cost", cost, ("mask",)),
 )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from smc_harness.cells import Measurement
 from smc_harness.conformance import example
+from smc_harness.conformance.apart import Apart, chosen_apart
 from smc_harness.conformance.check import NotApplicableError
 from smc_harness.conformance.observing import Observer
 from smc_harness.conformance.surroundings import Seen, put_back, watched
@@ -185,6 +186,11 @@ class PrunerSubject(Subject):
             except (Exception, SystemExit) as error:
                 result.error = error if isinstance(error, Exception) else HarnessError(f"SystemExit({error})")
         return result
+
+    @cached_property
+    def apart(self) -> Apart:
+        """What it chooses in a process of its own, on the CPU and on another device."""
+        return chosen_apart(self)
 
     @cached_property
     def undisturbed(self) -> dict[float, Measurement]:

@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
@@ -17,6 +16,8 @@ from typing import Any
 import numpy
 import torch
 
+from smc_harness.errors import UsageError
+
 _CONNECTING: dict[str, Callable[..., Any]] = {
     "socket.connect": lambda socket, address: address,
     "socket.sendto": lambda socket, address: address,
@@ -26,27 +27,40 @@ _CONNECTING: dict[str, Callable[..., Any]] = {
 """Audit events of Python's sockets, and where to each of them goes."""
 
 
+_STARTING: dict[str, Callable[..., Any]] = {
+    "subprocess.Popen": lambda program, *rest: program,
+    "os.system": lambda command: (command.split() or [command])[0],
+}
+"""Audit events of programs that are started, and which."""
+
+
 class NetworkError(OSError):
     """The network was asked for where it must not be."""
 
 
 @dataclass
 class Seen:
-    """What happened in the surroundings. connections: to where. files: names of what was written into the working
-    directory.
+    """What happened in the surroundings. connections: to where. programs: that were started, whose connections nobody
+    sees. files: names of what was written into the working directory.
     """
 
     connections: list[str] = field(default_factory=list)
+    programs: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
 
 
-_watching = threading.local()
+_watching: list[Seen] = []
+"""What is being watched, of all threads: a plugin may have its own."""
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     """Refuse connections to other machines while somebody watches; they are noted, also where that is caught."""
-    seen: Seen | None = getattr(_watching, "seen", None)
-    if seen is None or event not in _CONNECTING:
+    if not _watching:
+        return
+    seen = _watching[-1]
+    if event in _STARTING:
+        seen.programs.append(Path(os.fsdecode(_STARTING[event](*arguments))).name)
+    if event not in _CONNECTING:
         return
     where = _CONNECTING[event](*arguments)
     if not isinstance(where, tuple):
@@ -54,6 +68,19 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     shown = ":".join(str(part) for part in where[:2] if part is not None)
     seen.connections.append(shown)
     raise NetworkError(f"the network is asked for {shown}")
+
+
+CHECKING = "SMC_HARNESS_CHECKING"
+"""Set in the environment while a check is made, hence in every process that it starts."""
+
+
+def refuse_nested() -> None:
+    """Raise UsageError where a check is being made: one that imports what starts checks would come to no end."""
+    if CHECKING in os.environ:
+        raise UsageError(
+            "importing the plugin starts its checks, while it is being checked; if __name__ == '__main__': before "
+            "check_pruner(...) or check_task(...) would work"
+        )
 
 
 _installed: list[bool] = []
@@ -67,6 +94,7 @@ def secluded() -> Iterator[Path]:
     """
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as name, put_back(), chdir(name):
+        os.environ[CHECKING] = "1"
         folder = Path(name)
         for item in here.iterdir():
             (folder / item.name).symlink_to(item)
@@ -81,11 +109,11 @@ def watched() -> Iterator[Seen]:
         _installed.append(True)
     seen = Seen()
     with secluded() as folder:
-        _watching.seen = seen
+        _watching.append(seen)
         try:
             yield seen
         finally:
-            _watching.seen = None
+            _watching.pop()
             seen.files = sorted(path.name for path in folder.iterdir() if not path.is_symlink())
 
 

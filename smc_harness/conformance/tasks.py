@@ -204,6 +204,8 @@ def network(subject: TaskSubject) -> None:
     seen, _ = subject.watched
     if seen.connections:
         raise Fault(f"it asks the network for {seen.connections[0]}; a declared file, or `pretrained`, would work")
+    if seen.programs:
+        raise NotApplicableError(f"it starts the program {seen.programs[0]!r}, whose connections are not seen here")
 
 
 def working_directory(subject: TaskSubject) -> None:
