@@ -88,7 +88,7 @@ def cost(subject: PrunerSubject) -> Mapping[str, float]:
     (few, small), (many, large) = sorted(found.items())
     if large.memory * few > 2 * small.memory * many:
         raise Fault(
-            f"{many / few:.1f} times the weights take {large.memory / small.memory:.1f} times the memory "
+            f"{many / few:.1f} times the weights take {large.memory / max(1, small.memory):.1f} times the memory "
             f"({large.memory / many:.0f} bytes a weight at {many} weights); work tensor by tensor does not grow so"
         )
     return {
