@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from smc_harness.conformance.check import Check, Fault
+from smc_harness.conformance.check import Check, Fault, NotApplicableError
 from smc_harness.conformance.task_subject import TaskSubject
 from smc_harness.conversation.conversation import Conversation
 
@@ -80,13 +81,18 @@ def _digest(talk: Conversation, examples: Sequence[Any], place: int) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for path, leaf in _leaves(collated):
         digest.update(f"{path} ".encode())
-        if isinstance(leaf, Tensor):
-            tensor = leaf.detach().cpu().contiguous()
-            digest.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
-            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-        elif isinstance(leaf, str | bytes | int | float | None):
-            digest.update(repr(leaf).encode())
+        digest.update(_content(leaf))
     return digest.digest()
+
+
+def _content(leaf: Any) -> bytes:
+    if not isinstance(leaf, Tensor):
+        try:
+            return pickle.dumps(leaf)
+        except Exception as error:  # which of them, the object decides
+            raise NotApplicableError(f"a batch holds a {type(leaf).__name__}, which pickle cannot read") from error
+    tensor = leaf.detach().cpu().contiguous()
+    return f"{tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _leaves(item: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -92,6 +92,43 @@ class Masked(Good):
         return {**batch, "x": batch["x"] * shown}
 
 
+class Box:
+    """What a batch may hold beside tensors, such as a graph."""
+
+    def __init__(self, features):
+        self.features = features
+
+
+class Boxed(Good):
+    """Of its batches only the labels lie open."""
+
+    name = "boxed"
+
+    @hookimpl
+    def collate(self, examples, context):
+        batch = super().collate(examples, context)
+        return {"x": Box(batch["x"]), "y": batch["y"]}
+
+    @hookimpl
+    def compute_loss(self, model, batch, context):
+        return cross_entropy(model(batch["x"].features), batch["y"])
+
+    @hookimpl
+    def evaluate(self, model, split, context):
+        batches = context.batches(split, 32)
+        return Outcomes(torch.cat([(model(b["x"].features).argmax(1) == b["y"]).float() for b in batches]))
+
+
+class Locked(Good):
+    """With something in its batches that has no content to be compared."""
+
+    name = "locked"
+
+    @hookimpl
+    def collate(self, examples, context):
+        return {**super().collate(examples, context), "read": lambda: examples}
+
+
 class OwnNumber(Good):
     """Its metric is a number of numpy's."""
 

@@ -60,6 +60,7 @@ GOOD = [
     good.Slotted,
     good.LooksLikeAnAddress,
     good.Masked,
+    good.Boxed,
     good.OwnNumber,
     good.SomeInBoth,
 ]
@@ -92,6 +93,14 @@ def test_outcomes_that_other_weights_make_nan_follow_from_the_weights() -> None:
 def test_how_many_test_examples_are_in_train_is_told() -> None:
     found = settled(good.SomeInBoth, "leak")
     assert found.figures == {"test examples in train": 40, "test examples looked for": 80}
+
+
+def test_of_batches_that_cannot_be_compared_nothing_is_said() -> None:
+    found = settled(good.Locked, "leak")
+    assert (found.outcome, found.reason) == (
+        Outcome.SKIPPED,
+        "a batch holds a function, which pickle cannot read",
+    )
 
 
 def test_data_are_watched_though_this_process_has_prepared_them_before() -> None:
