@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -85,14 +86,23 @@ def _digest(talk: Conversation, examples: Sequence[Any], place: int) -> bytes:
     return digest.digest()
 
 
+class _Pickler(pickle.Pickler):
+    """Tensors by their values: torch's own pickles of equal ones differ."""
+
+    def reducer_override(self, item: Any) -> Any:
+        if not isinstance(item, Tensor):
+            return NotImplemented
+        values = item.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        return tuple, ((str(item.dtype), *item.shape, values),)
+
+
 def _content(leaf: Any) -> bytes:
-    if not isinstance(leaf, Tensor):
-        try:
-            return pickle.dumps(leaf)
-        except Exception as error:  # which of them, the object decides
-            raise NotApplicableError(f"a batch holds a {type(leaf).__name__}, which pickle cannot read") from error
-    tensor = leaf.detach().cpu().contiguous()
-    return f"{tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    stream = io.BytesIO()
+    try:
+        _Pickler(stream).dump(leaf)
+    except Exception as error:  # which of them, the object decides
+        raise NotApplicableError(f"a batch holds a {type(leaf).__name__}, which pickle cannot read") from error
+    return stream.getvalue()
 
 
 def _leaves(item: Any, path: str = "") -> Iterator[tuple[str, Any]]:
