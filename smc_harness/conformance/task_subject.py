@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,9 @@ from smc_harness.conformance.subject import Subject
 from smc_harness.conformance.surroundings import Seen, watched
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.scoring import restored
 from smc_harness.discovery.loading import Locator, Plugin, load
+from smc_harness.errors import HarnessError
 from smc_harness.lifecycle.trajectory import Trajectory
 from smc_harness.store.artifacts import Artifacts
 
@@ -29,6 +31,18 @@ SCORED = 48
 
 EXAMPLES = 64
 """Examples that the loss is asked for, at most."""
+
+Splits = Mapping[str, Sequence[Any]]
+
+
+@dataclass
+class Watched:
+    """A short run, from data to evaluation. splits, measured: None where it broke before, with `error`."""
+
+    seen: Seen
+    splits: Splits | None = None
+    measured: Measurement | None = None
+    error: Exception | None = None
 
 
 @dataclass
@@ -93,10 +107,42 @@ class TaskSubject(Subject):
             )
 
     @cached_property
-    def watched(self) -> tuple[Seen, Measurement | Exception]:
-        """One level of the kit's pruner, in trainings of a few steps, from data to evaluation."""
+    def watched(self) -> Watched:
+        """One level of the kit's pruner, in trainings of a few steps, from data to evaluation.
+
+        Raises UsageError where a declared file is missing.
+        """
+        talk = self.talk()
         with watched() as seen, self.trajectory((0.5,)) as trajectory:
+            result = Watched(seen)
             try:
-                return seen, trajectory.measure(0.5)
-            except Exception as error:
-                return seen, error
+                # a trajectory takes the splits that this process has already, and would prepare none under watch
+                result.splits = self._prepared(talk)
+                result.measured = trajectory.measure(0.5)
+            except (Exception, SystemExit) as error:
+                result.error = error if isinstance(error, Exception) else HarnessError(f"SystemExit({error})")
+        return result
+
+    @cached_property
+    def prepared(self) -> tuple[Splits, Splits]:
+        """What `prepare_data` gives, all of it, and what it gives when it is asked again."""
+        if self.watched.splits is None:
+            raise self.watched.error or AssertionError("neither splits nor an error")
+        return self.watched.splits, self._prepared(self.talk())
+
+    def _prepared(self, talk: Conversation) -> Splits:
+        with talk.seeded(talk.task, "data"):
+            given: Splits = talk.hook.prepare_data(context=talk.task)
+        return given
+
+    @cached_property
+    def reached(self) -> frozenset[str]:
+        """Names of the parameters on which the loss of some examples depends, frozen ones included."""
+        _, built = self.built
+        with restored(built):
+            built.zero_grad(set_to_none=True)
+            for parameter in built.parameters():
+                if parameter.is_floating_point():
+                    parameter.requires_grad_(True)  # pruners score a frozen tensor like any other
+            self.loss(built, self.examples()).backward()  # type: ignore[no-untyped-call]
+            return frozenset(name for name, parameter in built.named_parameters() if parameter.grad is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -67,6 +68,56 @@ class DrawsElsewhere(Good):
         return {"train": rows[:120], "test": rows[120:]}
 
 
+class OtherOrder(Good):
+    """All but the first examples in an order of their own."""
+
+    name = "other-order"
+
+    @hookimpl
+    def prepare_data(self, context):
+        splits = super().prepare_data(context)
+        first, *others = splits["train"]
+        random.SystemRandom().shuffle(others)
+        return {**splits, "train": [first, *others]}
+
+
+class OtherNumber(Good):
+    """One example less each time."""
+
+    name = "other-number"
+    numbers = itertools.count(80, -1)
+
+    @hookimpl
+    def prepare_data(self, context):
+        splits = super().prepare_data(context)
+        return {**splits, "test": splits["test"][: next(self.numbers)]}
+
+
+class BreaksWhilePreparing(Good):
+    name = "breaks-while-preparing"
+
+    @hookimpl
+    def prepare_data(self, context):
+        raise KeyError("train.csv")
+
+
+class BreaksWhileCollating(Good):
+    name = "breaks-while-collating"
+
+    @hookimpl
+    def collate(self, examples, context):
+        raise KeyError("x")
+
+
+class TrainsOnTest(Good):
+    name = "trains-on-test"
+
+    @hookimpl
+    def prepare_data(self, context):
+        splits = super().prepare_data(context)
+        return {**splits, "train": [*splits["train"], *splits["test"]]}
+
+
 class UsesNetwork(Good):
     name = "uses-network-task"
 
@@ -77,6 +128,25 @@ class UsesNetwork(Good):
         return super().prepare_model(context)
 
 
+class FetchesData(Good):
+    name = "fetches-data"
+
+    @hookimpl
+    def prepare_data(self, context):
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", 9), timeout=0.1).close()
+        return super().prepare_data(context)
+
+
+class NeedsNetwork(Good):
+    name = "needs-network"
+
+    @hookimpl
+    def prepare_data(self, context):
+        socket.create_connection(("127.0.0.1", 9), timeout=0.1).close()
+        return super().prepare_data(context)
+
+
 class WritesFile(Good):
     name = "writes-file-task"
 
@@ -84,6 +154,15 @@ class WritesFile(Good):
     def evaluate(self, model, split, context):
         Path("predictions.txt").write_text("")
         return super().evaluate(model, split, context)
+
+
+class WritesData(Good):
+    name = "writes-data"
+
+    @hookimpl
+    def prepare_data(self, context):
+        Path("examples.txt").write_text("")
+        return super().prepare_data(context)
 
 
 class OtherWeights(Good):
@@ -137,6 +216,19 @@ class NotTrained(Good):
         )
 
 
+class BiasesNotTrained(Good):
+    name = "biases-not-trained"
+
+    @hookimpl
+    def recipe(self, context):
+        return Recipe(
+            steps=20,
+            batch_size=16,
+            optimizer=lambda groups: torch.optim.AdamW(groups, lr=0.02),
+            parameter_groups=lambda model: [{"params": [p for p in model.parameters() if p.dim() == 2]}],
+        )
+
+
 class LosesExamples(Good):
     name = "loses-examples"
 
@@ -158,6 +250,16 @@ class DoesNotLearn(Good):
         return Recipe(steps=20, batch_size=16, optimizer=lambda groups: torch.optim.SGD(groups, lr=0.0))
 
 
+class Diverges(Good):
+    """Without the clipping that its rate would need."""
+
+    name = "diverges"
+
+    @hookimpl
+    def recipe(self, context):
+        return Recipe(steps=20, batch_size=16, optimizer=lambda groups: torch.optim.SGD(groups, lr=1e6))
+
+
 class OneIdForAll(Good):
     name = "one-id-for-all"
 
@@ -175,6 +277,46 @@ class DrawnAnswers(Good):
         draw = torch.Generator()
         draw.seed()
         return Outcomes(torch.rand(len(context.data[split]), generator=draw))
+
+
+class AsksNoModel(Good):
+    """Half of its answers are right, whatever the model."""
+
+    name = "asks-no-model"
+
+    @hookimpl
+    def evaluate(self, model, split, context):
+        return Outcomes(torch.arange(len(context.data[split])).remainder(2).float())
+
+
+class NeverRight(Good):
+    name = "never-right"
+
+    @hookimpl
+    def evaluate(self, model, split, context):
+        return Outcomes(torch.zeros(len(context.data[split])))
+
+
+class ComparesLabels(Good):
+    """It asks the model, and then compares the labels with themselves."""
+
+    name = "compares-labels"
+
+    @hookimpl
+    def evaluate(self, model, split, context):
+        right = []
+        for batch in context.batches(split, 32):
+            model(batch["x"])
+            right.append((batch["y"] == batch["y"]).float())
+        return Outcomes(torch.cat(right))
+
+
+class ShowsNoNumber(Good):
+    name = "shows-no-number"
+
+    @hookimpl
+    def aggregate(self, outcomes, context):
+        return outcomes.values.mean() if len(outcomes) == 48 else "half of them"
 
 
 class WholeOnly(Good):

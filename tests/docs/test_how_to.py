@@ -18,10 +18,14 @@ from tests.checkpoints import roberta
 from tests.workshop import ROOT, Ran, Workshop
 
 HOW_TO = ROOT / "docs/how-to"
-ROWS = [
-    {"question": f"is {thing} green", "answer": thing < "m", "passage": f"A {thing} stands by the door. " * 3}
-    for thing in ("apple", "book", "cat", "door", "moon", "nest", "owl", "pan", "queen", "river", "sun", "tree")
-]
+THINGS = ("apple", "book", "cat", "door", "moon", "nest", "owl", "pan", "queen", "river", "sun", "tree")
+ROWS, TRAINED_ON = (
+    [
+        {"question": f"is {thing} {colour}", "answer": thing < "m", "passage": f"A {thing} stands by the door. " * 3}
+        for thing in THINGS
+    ]
+    for colour in ("green", "blue")
+)
 """The columns of google/boolq."""
 
 
@@ -35,9 +39,9 @@ def boolq(workshop: Workshop) -> Workshop:
     """The task of the page, a data folder in the format of the hub's, and a small checkpoint."""
     workshop.write("boolq.py", python("hub_dataset.md"))
     (workshop.folder / "DATA/boolq").mkdir(parents=True)
-    for name in ("train", "validation"):
-        pandas.DataFrame(ROWS).to_parquet(workshop.folder / f"DATA/boolq/{name}.parquet")
-    roberta(workshop.folder / "MODELS/small", [f"{row['question']} {row['passage']}" for row in ROWS])
+    for name, rows in (("train", TRAINED_ON), ("validation", ROWS)):
+        pandas.DataFrame(rows).to_parquet(workshop.folder / f"DATA/boolq/{name}.parquet")
+    roberta(workshop.folder / "MODELS/small", [f"{row['question']} {row['passage']}" for row in ROWS + TRAINED_ON])
     return workshop
 
 
