@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 from collections.abc import Sequence
 from contextlib import chdir
-from multiprocessing import forkserver
 from pathlib import Path
 
 from smc_harness.cells import Measurement
@@ -38,9 +36,8 @@ def measured_by_worker(
     )
     found = {}
     executor = ProcessExecutor(1, store)
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        with chdir(tempfile.gettempdir()):  # the server outlives the folder of this check, and needs one to fork
-            forkserver.ensure_running()
+    with chdir(tempfile.gettempdir()):  # what starts here outlives the folder of this check
+        executor.prepare()
     try:
         executor.submit(job)
         for _, event in executor.events():

@@ -84,7 +84,7 @@ class Plugin:
     def phase(self) -> str:
         """When a pruner prunes; empty for other plugins."""
         own = str(self.declared("phase", ""))
-        if self.kind == "pruner" and own not in rules.PHASES:
+        if callable(getattr(self.hooks, "phase", None)) and own not in rules.PHASES:
             raise PluginError(f"{self.name}: phase gives {own!r}; one of {', '.join(rules.PHASES)} would work")
         return own
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -54,6 +55,15 @@ class ProcessExecutor:
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
             self._context.set_forkserver_preload(["smc_harness.execution.perform"])
+
+    def prepare(self) -> None:
+        """Start the server that workers are forked from, where it does not run yet; a worker would do it otherwise.
+
+        It lives as long as this process, in the working directory of now.
+        """
+        if self._context.get_start_method() == "forkserver":
+            with _quiet_main(), _fixed_hashes():
+                forkserver.ensure_running()
 
     def submit(self, job: Job) -> None:
         worker = self._idle.pop() if self._idle else self._start()

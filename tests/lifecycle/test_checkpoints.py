@@ -21,7 +21,8 @@ from smc_harness.store.artifacts import Artifacts
 from tests.toys import plugin, toy_task
 
 INSTALLED = {name: load(locator) for name, locator in sorted(discover().installed["pruner"].items())}
-PRUNERS = {name: pruner for name, pruner in INSTALLED.items() if not pruner.lacking}
+# llm-compressor goes block by block, and the toy has no blocks
+PRUNERS = {name: pruner for name, pruner in INSTALLED.items() if not pruner.lacking and name != "llm-compressor"}
 STEPS, EPOCH = 60, 10
 
 
