@@ -12,11 +12,11 @@ test: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 slow: $(VENV)/.ready
-	$(BIN)/pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
 
 # the oldest and the newest libraries that are promised, each in an environment of its own
 matrix: $(VENV)/.ready
-	$(BIN)/nox
+	$(BIN)/nox $(addprefix --session ,$(SESSION))
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

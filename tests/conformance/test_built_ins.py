@@ -7,6 +7,8 @@ import pytest
 from smc_harness.discovery.catalogue import discover
 from smc_harness.testing import Outcome, check_pruner, check_task
 
+pytestmark = pytest.mark.slow
+
 PRUNERS = sorted(discover().installed["pruner"])
 LIBRARIES = {"llm-compressor": "llmcompressor", "torch-pruning": "torch_pruning"}
 EXPLAINED = {

@@ -7,6 +7,8 @@ import pytest
 from smc_harness.testing import check_pruner
 from tests.conformance import good_pruners as good
 
+pytestmark = pytest.mark.slow
+
 UNUSUAL = [
     good.LinearSchedule,
     good.FromStateAlone,
