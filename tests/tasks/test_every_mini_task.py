@@ -12,7 +12,7 @@ import torch
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.discovery.catalogue import discover
 from tests.tasks.conversing import SMALL, converse
-from tests.workshop import Ran
+from tests.workshop import Ran, our_pruners
 
 MINIS = sorted(name for name in discover().installed["task"] if name.endswith("-mini"))
 
@@ -124,7 +124,17 @@ def test_in_bfloat16_the_loss_is_nearly_the_same_and_weights_have_float32_gradie
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MINIS)
 def test_every_pruner_runs_in_bfloat16(command: Callable[..., Ran], name: str) -> None:
-    what = ("--tasks", name, "--pruners", "*", "--levels", "0.5", "--precision", "bfloat16", "--no-dense-check")
+    what = (
+        "--tasks",
+        name,
+        "--pruners",
+        our_pruners(),
+        "--levels",
+        "0.5",
+        "--precision",
+        "bfloat16",
+        "--no-dense-check",
+    )
     few = ("--set", f"{name}.steps=8", "--set", "synflow.rounds=2", "--set", "obert.gradients=8", "--limit", "100")
     ran = command(*what, *few, "-n", "0")
     assert ran.code == 0, ran.out
