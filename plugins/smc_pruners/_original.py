@@ -51,16 +51,11 @@ def unmasked(stages: Stages) -> Stages:
 
 def strict_threshold(scores: Mapping[str, Tensor], level: float) -> dict[str, Tensor]:
     """Keep what is strictly above the int(N x density)-th largest score of all tensors together."""
-    import torch
+    from smc_harness.sparsity.cut import find_cuts
 
-    from smc_harness.sparsity.select import kth_lowest
-
-    flat = torch.cat([tensor.reshape(-1).double() for tensor in scores.values()])
-    kept = int(flat.numel() * (1.0 - level))
-    if kept == 0:
-        return {name: torch.zeros_like(tensor, dtype=torch.bool) for name, tensor in scores.items()}
-    threshold = kth_lowest(flat, flat.numel() - kept + 1)
-    return {name: tensor.double() > threshold for name, tensor in scores.items()}
+    total = sum(tensor.numel() for tensor in scores.values())
+    (cut,) = find_cuts(list(scores.values()), [total - int(total * (1.0 - level)) + 1])
+    return {name: tensor.double() > cut.threshold for name, tensor in scores.items()}
 
 
 @dataclass(frozen=True)

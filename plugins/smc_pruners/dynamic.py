@@ -193,9 +193,10 @@ def moved(mask: Tensor, weights: Tensor, growth: Tensor, share: float, context: 
 
 def top(scores: Tensor, count: int) -> Tensor:
     """The `count` highest, whatever the pattern."""
-    from smc_harness.sparsity.select import keep_highest
+    from smc_harness.sparsity.cut import find_cuts, living
 
-    return keep_highest(scores.reshape(-1), scores.numel() - count).view(scores.shape)
+    (cut,) = find_cuts([scores], [scores.numel() - count])
+    return living([scores], cut)[0]
 
 
 def best(scores: Tensor, density: float, context: PrunerContext) -> Tensor:

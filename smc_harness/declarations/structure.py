@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from smc_harness.errors import UsageError, nearest
 
-ALLOCATIONS = ("global", "uniform", "erk")
+ALLOCATIONS = ("global", "uniform", "erk", "rows")
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,10 @@ Pattern = NofM | Block
 class Structure:
     """The allocation and the pattern of a pruner; orthogonal to its scores and its plan.
 
-    allocation: `global` (one ranking of all weights), `uniform` (the same density in every tensor) or `erk`
-    (Erdos-Renyi-Kernel: a tensor's density follows sum of its dimensions / product of them). pattern: None, N:M or
-    block. An N:M pattern fixes the density of every tensor, so no allocation goes with it.
+    allocation: `global` (one ranking of all weights), `uniform` (the same density in every tensor), `erk`
+    (Erdos-Renyi-Kernel: a tensor's density follows sum of its dimensions / product of them) or `rows` (the same density
+    in every row, each ranked by itself). pattern: None, N:M or block. An N:M pattern fixes the density of every tensor,
+    so no allocation goes with it; neither is a block a part of a row.
     """
 
     allocation: str = "global"
@@ -77,6 +78,8 @@ def read_structure(allocation: str, pattern: str, plugin: str) -> Structure:
         raise UsageError(
             f"{plugin}: pattern={pattern} fixes the density of every tensor; leave allocation={allocation} out"
         )
+    if isinstance(found, Block) and allocation == "rows":
+        raise UsageError(f"{plugin}: pattern={pattern} prunes tiles; allocation=global, uniform or erk would work")
     return Structure(allocation, found)
 
 

@@ -5,7 +5,8 @@ from smc_harness.sparsity.select import (
     select_erk,
     select_global,
     select_n_m,
+    select_rows,
     select_uniform,
 )
 
-__all__ = ["select_blocks", "select_erk", "select_global", "select_n_m", "select_uniform"]
+__all__ = ["select_blocks", "select_erk", "select_global", "select_n_m", "select_rows", "select_uniform"]

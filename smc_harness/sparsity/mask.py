@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from smc_harness.errors import LeakError, PluginError
+from smc_harness.sparsity.pieces import count, has_nan
 
 Prunable = Sequence[tuple[str, nn.Parameter]]
 
@@ -57,7 +58,7 @@ def check_scores(given: object, prunable: Prunable, plugin: str) -> dict[str, Te
     for name, tensor in scores.items():
         if not tensor.is_floating_point():
             raise PluginError(f"{plugin}: scores[{name!r}] has dtype {tensor.dtype}; a floating dtype would work")
-        if torch.isnan(tensor).any():
+        if has_nan(tensor):
             raise PluginError(f"{plugin}: scores[{name!r}] hold NaN; every score must be a number or +-inf")
     return {
         name: scores[name].to("cpu" if parameter.device.type == "mps" else parameter.device)
@@ -87,14 +88,14 @@ def densities(mask: Mapping[str, Tensor] | None, prunable: Prunable) -> dict[str
     """{name: share of the tensor's weights that live}; 1.0 for an empty tensor."""
     if mask is None:
         return {name: 1.0 for name, _ in prunable}
-    return {name: int(mask[name].sum()) / mask[name].numel() if mask[name].numel() else 1.0 for name, _ in prunable}
+    return {name: count(mask[name]) / mask[name].numel() if mask[name].numel() else 1.0 for name, _ in prunable}
 
 
 def kept(mask: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Number of weights that live in each tensor, in order."""
-    return tuple(int(tensor.sum()) for tensor in mask.values())
+    return tuple(map(count, mask.values()))
 
 
 def pruned(mask: Mapping[str, Tensor] | None) -> int:
     """Number of pruned weights."""
-    return sum(tensor.numel() - int(tensor.sum()) for tensor in mask.values()) if mask else 0
+    return sum(tensor.numel() - count(tensor) for tensor in mask.values()) if mask else 0

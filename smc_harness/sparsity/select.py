@@ -16,8 +16,10 @@ from torch import Tensor
 from smc_harness.declarations.plans import SAME_LEVEL
 from smc_harness.declarations.structure import Block, NofM, Structure
 from smc_harness.errors import PluginError
-from smc_harness.sparsity import patterns
+from smc_harness.sparsity import patterns, rows
 from smc_harness.sparsity.allocation import kept_counts
+from smc_harness.sparsity.cut import find_cuts, living
+from smc_harness.sparsity.pieces import count, has_nan
 
 Scores = Mapping[str, Tensor]
 """{name: floating tensor of any shape, possibly empty}; -inf goes first, +inf last."""
@@ -42,6 +44,8 @@ def select(scores: Scores, level: float, structure: Structure, alive: Mask | Non
             return select_blocks(scores, level, rows, columns, structure.allocation, alive)
     if structure.allocation == "global":
         return select_global(scores, level, alive)
+    if structure.allocation == "rows":
+        return select_rows(scores, level, alive)
     return select_layerwise(scores, level, structure.allocation, alive)
 
 
@@ -51,23 +55,12 @@ def select_global(scores: Scores, level: float, alive: Mask | None = None) -> di
     Returns: the mask, on the devices of the scores, with exactly floor(level x N + 1/2) weights False.
     Raises PluginError for a NaN or for a level outside [0, 1).
     """
-    flat = [_flat(name, tensor) for name, tensor in scores.items()]
-    total = sum(piece.numel() for piece in flat)
-    count = pruned_count(level, total)
-    if count == 0 and alive is None:
-        return {name: torch.ones_like(tensor, dtype=torch.bool) for name, tensor in scores.items()}
-    joined = torch.cat(flat)
-    if alive is None:
-        keep = keep_highest(joined, count)
-    else:
-        keep = torch.cat([alive[name].reshape(-1) for name in scores])
-        living = joined[keep]
-        keep[keep.clone()] = keep_highest(living, count - (total - living.numel()))
-    pieces = torch.split(keep, [piece.numel() for piece in flat])
-    return {
-        name: piece.view(tensor.shape).to(tensor.device)
-        for (name, tensor), piece in zip(scores.items(), pieces, strict=True)
-    }
+    _check_numbers(scores)
+    tensors, flags = list(scores.values()), _flags(scores, alive)
+    total = sum(tensor.numel() for tensor in tensors)
+    dead = total - sum(map(count, flags)) if flags is not None else 0
+    (cut,) = find_cuts(tensors, [pruned_count(level, total) - dead], flags)
+    return dict(zip(scores, living(tensors, cut, flags), strict=True))
 
 
 def select_uniform(scores: Scores, level: float, alive: Mask | None = None) -> dict[str, Tensor]:
@@ -85,13 +78,32 @@ def select_layerwise(scores: Scores, level: float, allocation: str, alive: Mask 
 
     Returns and raises as `select_global`.
     """
+    _check_numbers(scores)
     budget = _budget(scores, level, allocation, alive)
     mask = {}
     for name, tensor in scores.items():
-        keep = _living(tensor, name, alive).reshape(-1)
-        living = _flat(name, tensor)[keep]
-        keep[keep.clone()] = keep_highest(living, living.numel() - budget[name])
-        mask[name] = keep.view(tensor.shape)
+        flags = None if alive is None else [alive[name]]
+        lives = tensor.numel() if alive is None else count(alive[name])
+        (cut,) = find_cuts([tensor], [lives - budget[name]], flags)
+        (mask[name],) = living([tensor], cut, flags)
+    return mask
+
+
+def select_rows(scores: Scores, level: float, alive: Mask | None = None) -> dict[str, Tensor]:
+    """Keep the highest scores of each row (first dimension; a vector is one row), the same share of every row.
+
+    The total is exact; where the shares of two rows differ, then by one weight.
+    Returns and raises as `select_global`.
+    """
+    _check_numbers(scores)
+    budget = _budget(scores, level, "uniform", alive)
+    mask = {}
+    for name, tensor in scores.items():
+        matrix = patterns.as_matrix(tensor)
+        lives = patterns.as_matrix(alive[name]) if alive is not None else None
+        sizes = torch.full((len(matrix),), matrix.shape[1]) if lives is None else lives.sum(1).cpu()
+        kept = rows.shares(budget[name], sizes).to(tensor.device)
+        mask[name] = rows.keep_rows(matrix, kept, lives).view(tensor.shape)
     return mask
 
 
@@ -108,21 +120,17 @@ def select_n_m(
     full = 1.0 - n / m
     if level is not None and level > full + SAME_LEVEL:
         raise PluginError(f"level {level!r} given; {n}:{m} reaches {full:g} and no more")
-    for name, tensor in scores.items():
-        _flat(name, tensor)
+    _check_numbers(scores)
     candidates = {
         name: patterns.beyond_n_of_m(tensor, n, m, _living(tensor, name, alive)) for name, tensor in scores.items()
     }
     if level is not None and level < full - SAME_LEVEL:
         total = sum(tensor.numel() for tensor in scores.values())
-        pool = torch.cat([_flat(name, tensor)[candidates[name].reshape(-1)] for name, tensor in scores.items()])
-        dead = sum(int((~_living(tensor, name, alive)).sum()) for name, tensor in scores.items())
-        spared = keep_highest(pool, min(pool.numel(), pruned_count(level, total) - dead))
-        start = 0
-        for chosen in candidates.values():
-            size = int(chosen.sum())
-            chosen[chosen.clone()] = ~spared[start : start + size]
-            start += size
+        dead = total - sum(map(count, alive.values())) if alive is not None else 0
+        pool = [candidates[name] for name in scores]
+        (cut,) = find_cuts(list(scores.values()), [pruned_count(level, total) - dead], pool)
+        for chosen, spared in zip(pool, living(list(scores.values()), cut, pool), strict=True):
+            chosen &= ~spared
     return {name: _living(tensor, name, alive) & ~candidates[name] for name, tensor in scores.items()}
 
 
@@ -136,10 +144,10 @@ def select_blocks(
     global. A tile with a +inf in it has a mean of +inf.
     Returns and raises as `select_global`.
     """
-    tiles = {}
-    for name, tensor in scores.items():
-        _flat(name, tensor)
-        tiles[name] = patterns.tiles(tensor, rows, columns, _living(tensor, name, alive))
+    _check_numbers(scores)
+    tiles = {
+        name: patterns.tiles(tensor, rows, columns, _living(tensor, name, alive)) for name, tensor in scores.items()
+    }
     if allocation == "global":
         total = sum(tensor.numel() for tensor in scores.values())
         kept = patterns.keep_tiles(list(tiles.values()), pruned_count(level, total))
@@ -152,47 +160,23 @@ def select_blocks(
     }
 
 
-def keep_highest(scores: Tensor, pruned: int) -> Tensor:
-    """All but the `pruned` lowest of a flat tensor; all of it where `pruned` is not positive."""
-    if pruned <= 0:
-        return torch.ones_like(scores, dtype=torch.bool)
-    threshold = kth_lowest(scores, pruned)
-    keep = scores >= threshold
-    surplus = pruned - (scores.numel() - int(keep.sum()))
-    ties = (scores == threshold).nonzero().view(-1)
-    keep[ties[ties.numel() - surplus :]] = False
-    return keep
-
-
-def kth_lowest(scores: Tensor, k: int) -> Tensor:
-    """The k-th lowest value of a flat tensor, k from 1.
-
-    Among equal values kthvalue could find any on a GPU, for which torch before 2.10 refuses it under strictly
-    repeatable algorithms. The value is the same whichever it finds.
-    """
-    strictness = torch.get_deterministic_debug_mode()
-    torch.set_deterministic_debug_mode("default")
-    try:
-        return torch.kthvalue(scores, k).values
-    finally:
-        torch.set_deterministic_debug_mode(strictness)
-
-
 def _budget(scores: Scores, level: float, allocation: str, alive: Mask | None) -> dict[str, int]:
     """{name: weights to keep}."""
     total = sum(tensor.numel() for tensor in scores.values())
-    living = {name: int(_living(tensor, name, alive).sum()) for name, tensor in scores.items()}
-    kept = min(total - pruned_count(level, total), sum(living.values()))
-    return kept_counts({name: tensor.shape for name, tensor in scores.items()}, living, kept, allocation)
+    lives = {name: t.numel() if alive is None else count(alive[name]) for name, t in scores.items()}
+    kept = min(total - pruned_count(level, total), sum(lives.values()))
+    return kept_counts({name: tensor.shape for name, tensor in scores.items()}, lives, kept, allocation)
 
 
 def _living(scores: Tensor, name: str, alive: Mask | None) -> Tensor:
     return torch.ones_like(scores, dtype=torch.bool) if alive is None else alive[name].clone()
 
 
-def _flat(name: str, tensor: Tensor) -> Tensor:
-    if torch.isnan(tensor).any():
-        raise PluginError(f"scores of {name!r} hold NaN; every score must be a number or +-inf")
-    # bfloat16 and float16 embed exactly in float32; float64 keeps its precision
-    wide = tensor.detach().reshape(-1)
-    return wide if wide.dtype == torch.float64 else wide.float()
+def _flags(scores: Scores, alive: Mask | None) -> list[Tensor] | None:
+    return None if alive is None else [alive[name] for name in scores]
+
+
+def _check_numbers(scores: Scores) -> None:
+    for name, tensor in scores.items():
+        if has_nan(tensor):
+            raise PluginError(f"scores of {name!r} hold NaN; every score must be a number or +-inf")

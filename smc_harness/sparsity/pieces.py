@@ -1,0 +1,136 @@
+"""Tensors of scores as a row of small pieces, so that looking at all of them needs no second copy of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy
+import torch
+from torch import Tensor
+
+_SIZE = 2**17
+"""Scores of a piece: half a megabyte in float32, which stays in a core's cache while several things are asked of it."""
+_HISTOGRAM = 2**20
+"""Of a piece in 16 bits, whose scores are counted once into 65 536 bins."""
+_ELSEWHERE = 2**24
+"""Of a piece on another device, to which every question has to travel."""
+
+Found = TypeVar("Found")
+Array = numpy.ndarray
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The score of a rank (from 1, the lowest), how many scores are lower, and how many equal it.
+
+    passed: how many of the equal ones are in the pieces before `first`, which need not be looked at any more.
+    """
+
+    rank: int
+    value: float
+    lower: int
+    equal: int
+    first: int = 0
+    passed: int = 0
+
+
+@dataclass
+class Pieces:
+    """The living scores of some tensors, in flat order.
+
+    tensors: floating, all on one device. alive: bool tensors of the same shapes; None where all live. dtype: in which
+    pieces come: what holds all of them exactly, of those that compare on every device.
+    """
+
+    tensors: Sequence[Tensor]
+    alive: Sequence[Tensor] | None = None
+    dtype: torch.dtype = field(init=False)
+    total: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._flat = [tensor.detach().reshape(-1) for tensor in self.tensors]
+        self._living = None if self.alive is None else [tensor.reshape(-1) for tensor in self.alive]
+        self.dtype = reduce(torch.promote_types, (tensor.dtype for tensor in self._flat), torch.float32)
+        self.on_cpu = all(tensor.device.type == "cpu" for tensor in self._flat)
+        narrow = all(tensor.element_size() == 2 for tensor in self._flat)
+        self.size = size = (_HISTOGRAM if narrow else _SIZE) if self.on_cpu else _ELSEWHERE
+        sizes = [tensor.numel() for tensor in self._flat]
+        self._starts = numpy.cumsum([0, *sizes])
+        self._bounds = [
+            (number, start, min(start + size, length))
+            for number, length in enumerate(sizes)
+            for start in range(0, length, size)
+        ]
+        self.total = sum(sizes) if self._living is None else sum(count(tensor) for tensor in self._living)
+
+    def __len__(self) -> int:
+        return len(self._bounds)
+
+    def raw(self, index: int) -> Tensor:
+        """The living scores of a piece, as they are."""
+        number, start, stop = self._bounds[index]
+        piece = self._flat[number][start:stop]
+        return piece if self._living is None else piece[self._living[number][start:stop]]
+
+    def array(self, index: int) -> Array:
+        """The living scores of a piece on the CPU; not to be changed."""
+        return self.raw(index).to(self.dtype).numpy()
+
+    def wide(self, index: int) -> Tensor:
+        """The living scores of a piece."""
+        return self.raw(index).to(self.dtype)
+
+    def equal(self, index: int, value: float) -> Tensor:
+        """Which scores of a piece, dead ones counted, live and equal a value; bool."""
+        number, start, stop = self._bounds[index]
+        equal = self._flat[number][start:stop].to(self.dtype) == value
+        return equal if self._living is None else equal & self._living[number][start:stop]
+
+    def place(self, index: int, within: int) -> int:
+        """Flat index, among all scores, of one of a piece, dead ones counted."""
+        number, start, _ = self._bounds[index]
+        return int(self._starts[number]) + start + within
+
+    def sample(self, size: int) -> Array:
+        """Sorted scores: one from each of about `size` stretches of equal length, at a seeded place within it."""
+        draw = numpy.random.Generator(numpy.random.PCG64(0))
+        drawn = []
+        stretch = max(1.0, float(self._starts[-1]) / size)
+        for number, flat in enumerate(self._flat):
+            wanted = int(flat.numel() / stretch) or min(1, flat.numel())
+            places = (numpy.arange(wanted) + draw.random(wanted)) * (flat.numel() / max(1, wanted))
+            index = torch.from_numpy(places.astype(numpy.int64)).clamp_(max=flat.numel() - 1).to(flat.device)
+            found = flat[index]
+            if self._living is not None:
+                found = found[self._living[number][index]]
+            drawn.append(found.to(self.dtype).cpu().numpy())
+        joined: Array = numpy.concatenate(drawn)
+        joined.sort()
+        return joined
+
+    def each(self, look: Callable[[range], Found]) -> list[Found]:
+        """What `look` finds in runs of pieces: as many as torch may use threads, in order."""
+        threads = max(1, min(torch.get_num_threads() if self.on_cpu else 1, len(self)))
+        edges = [round(i * len(self) / threads) for i in range(threads + 1)]
+        runs = [range(first, last) for first, last in pairwise(edges)]
+        if threads == 1:
+            return [look(run) for run in runs]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(look, runs))
+
+
+def has_nan(scores: Tensor) -> bool:
+    """Whether any score is NaN. A sum is NaN then; otherwise only where infinities of both signs meet."""
+    return bool(torch.isnan(scores.sum(dtype=torch.promote_types(scores.dtype, torch.float32)))) and bool(
+        torch.isnan(scores).any()
+    )
+
+
+def count(flags: Tensor) -> int:
+    """How many of a bool tensor are True. numpy counts bytes several times as fast as torch adds them up."""
+    return int(numpy.count_nonzero(flags.numpy())) if flags.device.type == "cpu" else int(flags.sum())
