@@ -46,7 +46,7 @@ def _count(pieces: Pieces, run: range) -> list[tuple[int, Array]]:
         counts = torch.zeros(_PATTERNS, dtype=torch.int64)
         for index in range(first, min(first + step, run.stop)):
             bits = pieces.raw(index).view(torch.int16)
-            if bits.numel() and bits.min() < 0:
+            if bits.numel() and (bits.numpy() if pieces.on_cpu else bits).min() < 0:
                 counts += torch.bincount(bits.to(torch.int32) & (_PATTERNS - 1), minlength=_PATTERNS).cpu()
             else:  # as saliencies mostly are; and counted as they are
                 positive = torch.bincount(bits, minlength=_PATTERNS // 2)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy
 import torch
 from torch import Tensor, nn
 
 from smc_harness.errors import LeakError, PluginError
 from smc_harness.sparsity.pieces import count, has_nan
+
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_PIECE = 2**17
+"""Weights that are looked at together, while they are in a core's cache."""
 
 Prunable = Sequence[tuple[str, nn.Parameter]]
 
@@ -70,7 +75,12 @@ def check_scores(given: object, prunable: Prunable, plugin: str) -> dict[str, Te
 def put_on(mask: Mapping[str, Tensor], prunable: Prunable) -> None:
     """Zero the pruned weights, whatever they hold."""
     for name, parameter in prunable:
-        parameter.masked_fill_(~mask[name], 0.0)
+        if parameter.device.type == "cpu":
+            # the product of a bit pattern and 0 is that of +0.0, also of NaN; ten times as fast as filling by a mask
+            bits = _bits(parameter)
+            numpy.multiply(bits, mask[name].numpy(), out=bits)
+        else:
+            parameter.masked_fill_(~mask[name], 0.0)
 
 
 @torch.no_grad()
@@ -79,9 +89,27 @@ def audit(mask: Mapping[str, Tensor] | None, prunable: Prunable, when: str) -> N
     if mask is None:
         return
     for name, parameter in prunable:
-        leaks = int(torch.count_nonzero(parameter.masked_fill(mask[name], 0.0)))
-        if leaks:
+        if leaks := _leaks(mask[name], parameter):
             raise LeakError(f"{leaks} pruned weights of {name!r} are not zero {when}")
+
+
+def _leaks(mask: Tensor, parameter: Tensor) -> int:
+    """How many pruned weights are not zero."""
+    if parameter.device.type != "cpu":
+        return int(torch.count_nonzero(parameter.masked_fill(mask, 0.0)))
+    bits, lives = _bits(parameter).reshape(-1), mask.numpy().reshape(-1)
+    found = 0
+    for start in range(0, len(bits), _PIECE):
+        # without its sign, only a zero has no bit set
+        filled = numpy.left_shift(bits[start : start + _PIECE], 1) != 0
+        found += int(numpy.count_nonzero(filled > lives[start : start + _PIECE]))
+    return found
+
+
+def _bits(parameter: Tensor) -> numpy.ndarray:
+    """The weights of a tensor on the CPU as integers; numpy has no bfloat16. What is written there, they are."""
+    view: numpy.ndarray = parameter.detach().view(_INTEGERS[parameter.element_size()]).numpy()
+    return view
 
 
 def densities(mask: Mapping[str, Tensor] | None, prunable: Prunable) -> dict[str, float]:

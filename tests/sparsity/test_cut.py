@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from smc_harness.sparsity import bracket, pieces
-from smc_harness.sparsity.cut import Cut, find_cuts, living
+from smc_harness.sparsity.cut import Cut, find_cuts, living, shrink
 
 VALUES = st.one_of(
     st.sampled_from([-math.inf, -2.0, -0.0, 0.0, 0.25, math.inf, 3.4028234663852886e38]),
@@ -142,3 +142,15 @@ def test_a_nan_is_found(values: list[float]) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_infinities_and_sums_that_overflow_are_no_nan(values: list[float], dtype: torch.dtype) -> None:
     assert not pieces.has_nan(torch.tensor(values, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@given(st.lists(VALUES.filter(math.isfinite), min_size=1, max_size=40), st.integers(0, 40))
+@settings(max_examples=100, deadline=None)
+def test_shrinking_zeroes_what_a_cut_of_the_magnitudes_prunes(dtype, values: list[float], pruned: int) -> None:
+    weights = [torch.tensor(values).to(dtype), torch.tensor(values[::-1]).to(dtype)]
+    magnitudes = [tensor.abs() for tensor in weights]
+    (cut,) = find_cuts(magnitudes, [pruned])
+    expected = [torch.where(m, w, 0) for m, w in zip(living(magnitudes, cut), weights, strict=True)]
+    shrink(weights, cut)
+    assert all(map(torch.equal, weights, expected))
