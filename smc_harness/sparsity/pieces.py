@@ -131,12 +131,9 @@ def _equal(scores: Tensor, value: float) -> Tensor:
         return torch.zeros_like(scores, dtype=torch.bool)
     if scores.device.type != "cpu" or scores.element_size() != 2:
         return scores == wanted
-    # twenty times as fast as torch compares 16 bits
+    # twenty times as fast as torch compares 16 bits; a zero has one sign or the other
     bits = scores.view(torch.int16).numpy()
-    equal = bits == wanted.view(torch.int16).item()
-    if value == 0.0:
-        equal |= bits == numpy.iinfo(numpy.int16).min  # the other zero
-    return torch.from_numpy(equal)
+    return torch.from_numpy(bits << 1 == 0 if value == 0.0 else bits == wanted.view(torch.int16).item())
 
 
 def has_nan(scores: Tensor) -> bool:
