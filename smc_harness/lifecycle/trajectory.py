@@ -330,7 +330,9 @@ class Trajectory:
         model, pruner = self._model, self.talk.pruner
         assert model is not None
         prunable = self.talk.prunable(model)
-        own = {name: tensor.clone() for name, tensor in scores.items()} if scores is not None else None
+        own = scores
+        if scores is not None and implements(self.talk.pruner_plugin, "apply_mask"):
+            own = {name: tensor.clone() for name, tensor in scores.items()}  # it may write on them; other levels follow
         with self._without_level(), restored(model), torch.no_grad(), self.talk.seeded(pruner, "mask", level):
             model.eval()
             self.talk.selected = False
