@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(ROOT / "tasks")]
 
-from docs import docstrings  # noqa: E402 - the place of the sources comes first
+from docs.generate import docstrings  # noqa: E402 - the place of the sources comes first
 from smc_harness import __version__  # noqa: E402
 
 project = "smc-harness"

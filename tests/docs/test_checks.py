@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from docs import checks as page
+from docs.generate import checks as page
 from smc_harness.conformance import checks
 from smc_harness.conformance.check import Check
 

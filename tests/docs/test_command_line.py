@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from docs import command_line
+from docs.generate import command_line
 from smc_harness.cli import COMMANDS
 from smc_harness.errors import ExitCode
 from tests.workshop import Ran

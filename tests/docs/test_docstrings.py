@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from docs.docstrings import described, listed, names_of
+from docs.generate.docstrings import described, listed, names_of
 
 
 def test_names_are_described_from_the_start_of_a_sentence() -> None:

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from docs import hooks
-from docs.docstrings import described
+from docs.generate import hooks
+from docs.generate.docstrings import described
 from smc_harness.discovery.loading import _AXES, _OF_PARAMETERS
 from tests.workshop import ROOT
 

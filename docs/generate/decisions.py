@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
 from scipy import stats
 
+from docs.generate import DOCS
 from smc_harness.verdict.paired import Paired, p_at_least, p_at_most
 from smc_harness.verdict.rule import ALPHA
 
@@ -23,8 +23,8 @@ TOLERANCE = 0.01
 SIZES = (282, 500, 1000, 2000, 5000)
 DROPS = (0.0, 0.005, 0.015, 0.02, 0.03, 0.05)
 CURVE = tuple(numpy.round(numpy.arange(-0.01, 0.0401, 0.0025), 4).tolist())
-FIGURE = Path(__file__).parent / "explanation" / "power.svg"
-PAGE = Path(__file__).parent / "explanation" / "verdicts.md"
+FIGURE = DOCS / "explanation" / "power.svg"
+PAGE = DOCS / "explanation" / "verdicts.md"
 _MARKS = ("<!-- decisions: written by python -m docs.generate -->\n", "<!-- end -->\n")
 _RARE = 1e-9
 

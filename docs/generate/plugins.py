@@ -1,19 +1,18 @@
-"""Writes the pages that follow from plugins and from results: `python -m docs.generate`."""
+"""The pages on the pruners and on the tasks, from the plugins."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from docs import checks, command_line, decisions, hooks, study
-from docs.docstrings import described
+from docs.generate import DOCS
+from docs.generate.docstrings import described
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
 
-PRUNERS = Path(__file__).parent / "reference" / "pruners.md"
-TASKS = Path(__file__).parent / "reference" / "tasks.md"
+PRUNERS = DOCS / "reference" / "pruners.md"
+TASKS = DOCS / "reference" / "tasks.md"
 
 _COLUMNS = ("name", "phase", "score (higher: keep)", "allocation", "cost a level", "paper", "parameters")
 _HEAD = """\
@@ -120,14 +119,3 @@ def _short(value: Any) -> str:
 
 def _line(words: Any) -> str:
     return "| " + " | ".join(word.replace("|", "\\|") for word in words) + " |"
-
-
-if __name__ == "__main__":
-    decisions.write()
-    for module in (checks, command_line, hooks):
-        module.PAGE.write_text(module.page(), encoding="utf-8")
-    PRUNERS.write_text(pruners(), encoding="utf-8")
-    TASKS.write_text(tasks(), encoding="utf-8")
-    study.PAGE.write_text(study.page(), encoding="utf-8")
-    study.draw()
-    decisions.draw()

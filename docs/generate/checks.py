@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from docs.generate import DOCS
 from smc_harness.conformance import checks
 from smc_harness.conformance.check import Check
 
-PAGE = Path(__file__).parent / "reference" / "checks.md"
+PAGE = DOCS / "reference" / "checks.md"
 
 _HEAD = """\
 # Checks

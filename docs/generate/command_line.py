@@ -6,12 +6,12 @@ import argparse
 import inspect
 import re
 from importlib import import_module
-from pathlib import Path
 
+from docs.generate import DOCS
 from smc_harness.cli import COMMANDS
 from smc_harness.errors import ExitCode
 
-PAGE = Path(__file__).parent / "reference" / "command_line.md"
+PAGE = DOCS / "reference" / "command_line.md"
 
 _HEAD = """\
 # Command line

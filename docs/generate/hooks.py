@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 from types import FunctionType
 
-from docs.docstrings import described
+from docs.generate import DOCS
+from docs.generate.docstrings import described
 from smc_harness import hookspecs
 
-PAGE = Path(__file__).parent / "reference" / "hooks.md"
+PAGE = DOCS / "reference" / "hooks.md"
 
 LABELS = ("When", "May change", "Returns", "Default", "Example")
 _SIDES = {"task": hookspecs.TASK_HOOKS, "pruner": hookspecs.PRUNER_HOOKS, "session plugin": hookspecs.SESSION_HOOKS}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
+from docs.generate import DOCS
 from smc_harness.cells import Verdict, show_level
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import load
@@ -15,7 +15,7 @@ from smc_harness.report.tables import interval, short
 from smc_harness.verdict.first_fail import first_fails
 from smc_harness.verdict.rule import Tolerance
 
-FOLDER = Path(__file__).parent / "results"
+FOLDER = DOCS / "results"
 PAGE = FOLDER / "arithmetic.md"
 TASKS = ("mawps-gts", "mawps-graph2tree", "asdiv-a-gts", "asdiv-a-graph2tree", "svamp-gts", "svamp-graph2tree")
 
