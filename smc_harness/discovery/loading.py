@@ -168,13 +168,7 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
     Raises PluginError with the reason if it cannot be used, UsageError for a wrong setting.
     """
     module = import_module(locator)
-    hooks: Any = module
-    for part in filter(None, locator.attribute.split(".")):
-        if not hasattr(hooks, part):
-            raise PluginError(f"{locator.source}: module {module.__name__} has no attribute {locator.attribute!r}")
-        hooks = getattr(hooks, part)
-    if locator.index >= 0:
-        hooks = hooks[locator.index]
+    hooks = offered(module, locator)
     if (declared := getattr(hooks, "name", locator.name)) != locator.name:
         raise PluginError(f"{locator.source}: it is published as {locator.name!r} but calls itself {declared!r}")
     settings = dict(settings or {})
@@ -187,6 +181,16 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
     rules.check(hooks, locator.kind, own_name)
     file = Path(module.__file__).resolve() if module.__file__ else None
     return Plugin(locator.kind, own_name, hooks, locator, settings, params, structure, file=file)
+
+
+def offered(module: ModuleType, locator: Locator) -> Any:
+    """The module itself, or what of it is the plugin; not yet checked. Raises PluginError."""
+    found: Any = module
+    for part in filter(None, locator.attribute.split(".")):
+        if not hasattr(found, part):
+            raise PluginError(f"{locator.source}: module {module.__name__} has no attribute {locator.attribute!r}")
+        found = getattr(found, part)
+    return found[locator.index] if locator.index >= 0 else found
 
 
 def _take_structure(hooks: Any, kind: str, settings: dict[str, str], name: str) -> Structure:
