@@ -237,8 +237,7 @@ def drive(session: Session, tracks: list[Track], results: Results) -> None:
     """Settle these tracks, of which there may be more to come; a Ctrl-C leaves the session `interrupted`."""
     options = session.config.options
 
-    def finished(result: CellResult, key: str | None) -> None:
-        results.settle(session.number, [(result, key)])
+    def finished(result: CellResult) -> None:
         session.results[result.cell.id] = result
         tell(session.config.hook.cell_finished, result=result)
 
@@ -252,7 +251,7 @@ def drive(session: Session, tracks: list[Track], results: Results) -> None:
         except Exception as error:
             session.faults.append(one_line(error))
 
-    observer = Observer(started, finished, session.running)
+    observer = Observer(started, finished, partial(results.settle, session.number), session.running)
     rules = Rules(session.rule_of, session.search, not options.no_dense_check, options.maxfail)
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(

@@ -77,6 +77,10 @@ class ProcessExecutor:
         worker.job, worker.level = job, None
         self._busy.append(worker)
 
+    @property
+    def more(self) -> bool:
+        return bool(wait([worker.pipe for worker in self._busy], timeout=0))
+
     def events(self) -> Iterator[tuple[Job, Event]]:
         while self._busy:
             ready = wait([worker.pipe for worker in self._busy])

@@ -393,7 +393,8 @@ class Trajectory:
             "groups": list(outcomes.groups) if outcomes.groups is not None else None,
             "history": now.history,
         }
-        self.artifacts.save(key, {"values": outcomes.values}, note)
+        # the driver makes them last together with the measurement, before which they count for nothing
+        self.artifacts.save(key, {"values": outcomes.values}, note, pending=True)
 
     def _check_applicable(self) -> None:
         """Raise InapplicableError if the pruner can prune linear layers only and the scope has other tensors."""

@@ -38,7 +38,7 @@ CREATE TABLE reports (session INTEGER PRIMARY KEY REFERENCES sessions(id), repor
 
 
 class Results:
-    """The results of a store. A measurement is on disk when `keep` returns.
+    """The results of a store. A measurement is on disk when `keep` returns, or the `together` around it ends.
 
     Raises UsageError for a file written by a newer schema, or one that is not a store.
     """
@@ -54,7 +54,7 @@ class Results:
             raise UsageError(f"{path}: {error}; remove the file, or use another --store") from error
 
     def _migrate(self, path: Path) -> None:
-        with self._transaction() as connection:
+        with self.together() as connection:
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             if found > SCHEMA_VERSION:
                 raise UsageError(
@@ -66,7 +66,8 @@ class Results:
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _transaction(self) -> _Transaction:
+    def together(self) -> _Transaction:
+        """A context in which all that is written becomes durable at once, at its end: one wait for the disk."""
         return _Transaction(self._connection)
 
     def find(self, keys: Iterable[str]) -> dict[str, Measurement]:
@@ -82,32 +83,32 @@ class Results:
         self, key: str, task: str, pruner: str | None, level: float | None, seed: int, measurement: Measurement
     ) -> None:
         """Write a measurement; one that is there already stays."""
-        with self._transaction() as connection:
+        with self.together() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (key, task, pruner, level, seed, json.dumps(measurement.to_json()), time.time()),
             )
 
     def begin_session(self, command: str) -> int:
-        with self._transaction() as connection:
+        with self.together() as connection:
             cursor = connection.execute("INSERT INTO sessions (started, command) VALUES (?, ?)", (time.time(), command))
             return int(cursor.lastrowid or 0)
 
     def settle(self, session: int, results: Iterable[tuple[CellResult, str | None]]) -> None:
         """Write the verdicts of a session's cells, each with the key of its measurement."""
         rows = [(session, r.cell.id, r.verdict.value, key, json.dumps(r.to_json())) for r, key in results]
-        with self._transaction() as connection:
+        with self.together() as connection:
             connection.executemany("INSERT OR REPLACE INTO session_cells VALUES (?, ?, ?, ?, ?)", rows)
 
     def end_session(self, session: int, exit_code: int) -> None:
-        with self._transaction() as connection:
+        with self.together() as connection:
             connection.execute(
                 "UPDATE sessions SET finished = ?, exit_code = ? WHERE id = ?", (time.time(), exit_code, session)
             )
 
     def keep_report(self, session: int, report: str) -> None:
         """Write what `--json` writes of a session, for whoever asks for it later."""
-        with self._transaction() as connection:
+        with self.together() as connection:
             row = (session, zlib.compress(report.encode()))
             connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?)", row)
 
@@ -138,17 +139,20 @@ class Results:
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK if anything raises."""
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK if anything raises; within another one, a part of that."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._within = connection.in_transaction
 
     def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
+        if not self._within:
+            self._connection.execute("BEGIN IMMEDIATE")
         return self._connection
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        if not self._within:
+            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
 def existing(folder: Path) -> Results:

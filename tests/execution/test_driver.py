@@ -35,6 +35,7 @@ class Recorder:
         self.jobs: list[tuple[str, dict[float, Verdict]]] = []
         self.running: list[tuple[Job, Iterator[Event]]] = []
         self.closed = False
+        self.more = False
         self.tracks: list[Track] = []
 
     def submit(self, job: Job) -> None:
@@ -111,7 +112,7 @@ def drive(tmp_path: Path):
         recorder = Recorder(slots, script)
         recorder.tracks = tracks
         found: dict[str, CellResult] = {}
-        observer = Observer(lambda cell: None, lambda result, key: found.setdefault(result.cell.id, result))
+        observer = Observer(lambda cell: None, lambda result: found.setdefault(result.cell.id, result))
         results = Results(tmp_path)
         rules = Rules(lambda task: Tolerance(), Search(search, resolution), True, max_fail)
         Driver(tracks, lambda jobs: recorder, results, rules, observer, (), str(tmp_path)).run()
