@@ -127,7 +127,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from smc_harness import __version__
 
-        parser.exit(message=f"smc-harness {__version__}\n")
+        print(f"smc-harness {__version__}")
+        parser.exit()
 
 
 def _positive(text: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smc_harness.discovery.catalogue import Catalogue
-from smc_harness.discovery.loading import Locator, Plugin, import_module, load, offered
+from smc_harness.discovery.loading import Locator, Plugin, load, offered
 from smc_harness.errors import PluginError, UsageError, nearest
 
 
@@ -90,7 +90,7 @@ class Choice:
     def _runs_unnamed(self, locator: Locator) -> bool:
         """Asked of the module alone: most plugins want to be named, and loading one takes its parameters and rules."""
         try:
-            return bool(getattr(offered(import_module(locator), locator), "default", True))
+            return bool(getattr(offered(locator), "default", True))
         except PluginError as error:
             self.catalogue.add_problem(locator.source, error)
             return False

@@ -168,7 +168,7 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
     Raises PluginError with the reason if it cannot be used, UsageError for a wrong setting.
     """
     module = import_module(locator)
-    hooks = offered(module, locator)
+    hooks = _within(module, locator)
     if (declared := getattr(hooks, "name", locator.name)) != locator.name:
         raise PluginError(f"{locator.source}: it is published as {locator.name!r} but calls itself {declared!r}")
     settings = dict(settings or {})
@@ -183,8 +183,12 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
     return Plugin(locator.kind, own_name, hooks, locator, settings, params, structure, file=file)
 
 
-def offered(module: ModuleType, locator: Locator) -> Any:
-    """The module itself, or what of it is the plugin; not yet checked. Raises PluginError."""
+def offered(locator: Locator) -> Any:
+    """The module, class or object that is the plugin, imported and not yet checked. Raises PluginError."""
+    return _within(import_module(locator), locator)
+
+
+def _within(module: ModuleType, locator: Locator) -> Any:
     found: Any = module
     for part in filter(None, locator.attribute.split(".")):
         if not hasattr(found, part):
