@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -136,20 +137,26 @@ class Plugin:
         text = self.declared("description") or inspect.getdoc(self.hooks) or ""
         return str(text).strip().partition("\n")[0]
 
+    @cached_property
+    def implemented(self) -> frozenset[str]:
+        """The hooks that the plugin itself answers; what it wraps is not among them."""
+        found = rules.implementations(self.hooks)
+        return frozenset(hook for _, hook, _, options in found if not options.get("wrapper"))
+
     @property
     def params_digest(self) -> str:
         return digest(self.params, self.structure)[:8]
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Digest of everything about the plugin that can change a number."""
+        """Digest of everything about the plugin that can change a number, as it was when it was first asked for."""
         source = source_digest(self.file) if self.file else ""
         params, contents = self.params, [file_digest(file) for file in self.files]
         if contents:  # which stand for the paths to them
             params = {name: value for name, value in asdict(self.params).items() if not isinstance(value, Path)}
         return digest(self.name, self.declared("version"), source, params, self.structure, self.control, *contents)
 
-    @property
+    @cached_property
     def training_identity(self) -> str:
         """`identity` of a task, with the training id in place of the name: equal for tasks that share a training."""
         source = source_digest(self.file) if self.file else ""
