@@ -242,6 +242,8 @@ class Driver:
             # the worker computed its own key from what it imported: a number must never be kept under another one
             self._failed(owner, Failed(event.level, "the source of a plugin changed while the run was going on"))
             return
+        if event.outcomes is not None:
+            self.artifacts.pending[str(expected)] = event.outcomes
         if isinstance(owner, Dense):
             self._measurements.append((owner.key, owner.task.name, None, None, owner.seed, event.measurement))
             self._accept_dense(owner, event.measurement)
@@ -296,12 +298,12 @@ class Driver:
         """Make durable what was measured and settled since the last time, all at once, and only then tell of it."""
         settled = [item for item in self._news if isinstance(item, tuple)]
         if self._measurements or settled:
-            self.artifacts.settle([row[-1].outcomes for row in self._measurements if row[-1].outcomes is not None])
             with self.results.together():
                 for row in self._measurements:
-                    self.results.keep(*row)
+                    self.results.keep(*row, self.artifacts.pending.get(row[0]))
                 self.observer.settled(settled)
             self._measurements.clear()
+            self.artifacts.pending.clear()
         while self._news:
             item = self._news.pop(0)
             if isinstance(item, tuple):

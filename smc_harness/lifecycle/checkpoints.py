@@ -66,8 +66,7 @@ class Checkpoints:
         Raises PluginError if they do not fit.
         """
         key = _key(stage)
-        kept: tuple[dict[str, Tensor], Mapping[str, Any]] | None = self.artifacts.load(key)
-        if kept is None:
+        if not self.artifacts.has(key) or (kept := self.artifacts.load(key)) is None:
             return None
         self._written.add(key)
         tensors, note = kept

@@ -1,110 +1,115 @@
-"""Tensors on disk, by content key: trained states, scores, outcomes. safetensors only, never pickle."""
+"""Tensors by content key: trained states, scores, outcomes. safetensors only, never pickle."""
 
 from __future__ import annotations
 
 import json
 import os
 import uuid
-from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from smc_harness.store import results
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-_AT_ONCE = 16
-"""Files that are synced together."""
+Artifact = tuple[dict[str, Any], dict[str, Any]]
+"""Tensors, and the note beside them."""
 
 
 class Artifacts:
     """Content-addressed files under one folder. A file is written under another name, synced, and renamed, so that a
     file that exists is whole; writing the same key twice is harmless.
 
-    A disk takes about as long for many files that are waited for together as for one. So what only counts once somebody
-    else has written it down, too, is left `pending` by whoever saves it, and `settle` makes it last, with others.
+    pending: small artifacts that belong to a measurement, by key. Whoever writes that down takes them into the same
+    transaction, so that a disk is waited for once; until then they can be read here, and in no other process.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.pending: dict[str, bytes] = {}
+        self._last: tuple[str, bytes] | None = None
 
     def path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"
 
-    def _pending(self, key: str) -> Path:
-        return self.path(key).with_suffix(".pending")
-
     def has(self, key: str) -> bool:
         return self.path(key).is_file()
 
-    def save(
-        self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None, pending: bool = False
-    ) -> None:
-        """tensors: any names. note: JSON values kept beside them. pending: it can be read, but is not there to last."""
+    def save(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
+        """tensors: any names. note: JSON values kept beside them."""
         from safetensors.torch import save_file
 
-        path = self._pending(key) if pending else self.path(key)
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{key}.{uuid.uuid4().hex}")
         try:
-            contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-            save_file(contiguous, partial, metadata={"note": json.dumps(note or {})})
-            if not pending:
-                _sync(partial)
+            save_file(_plain(tensors), partial, metadata=_described(note))
+            with partial.open("rb") as stream:
+                os.fsync(stream.fileno())
             partial.replace(path)
-        except BaseException:
+        finally:
             partial.unlink(missing_ok=True)
-            raise
 
-    def settle(self, keys: Collection[str]) -> None:
-        """Make what is pending under these keys last; what is not there is passed over."""
-        waiting = [key for key in keys if self._pending(key).is_file()]
-        if len(waiting) > 1:
-            list(self._threads.map(self._settle, waiting))
-        elif waiting:
-            self._settle(waiting[0])
+    def hand_over(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
+        """The same for what is `pending`, to be kept with a measurement."""
+        from safetensors.torch import save
 
-    def _settle(self, key: str) -> None:
-        pending = self._pending(key)
-        try:
-            _sync(pending)
-            pending.replace(self.path(key))
-        except FileNotFoundError:
-            if not self.has(key):  # else another session was first: what it wrote is the same
-                raise
+        self.pending[key] = zlib.compress(save(_plain(tensors), metadata=_described(note)), level=1)
 
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_AT_ONCE, "sync")
-
-    def load(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def load(self, key: str) -> Artifact | None:
         """The tensors and the note, or None if there is no such artifact or it cannot be read."""
         return self._open(key, "pt")
 
-    def read(self, key: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def read(self, key: str) -> Artifact | None:
         """The same with arrays of numpy, without torch."""
         return self._open(key, "numpy")
 
-    def _open(self, key: str, framework: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _open(self, key: str, framework: str) -> Artifact | None:
         from safetensors import SafetensorError, safe_open
 
-        for path in (self.path(key), self._pending(key)):
-            try:
-                with safe_open(path, framework=framework) as stream:
-                    tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-                    return tensors, json.loads((stream.metadata() or {}).get("note", "{}"))
-            except (OSError, SafetensorError, ValueError):
-                continue
-        return None
+        try:
+            if not self.has(key):
+                small = self._small(key)
+                return None if small is None else _unpacked(small, framework)
+            with safe_open(self.path(key), framework=framework) as stream:
+                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+                return tensors, json.loads((stream.metadata() or {}).get("note", "{}"))
+        except (OSError, SafetensorError, ValueError, zlib.error):
+            return None
+
+    def _small(self, key: str) -> bytes | None:
+        """What is pending under a key, or was kept with a measurement."""
+        if key in self.pending:
+            return self.pending[key]
+        if self._last is None or self._last[0] != key:  # all levels are compared with one dense model
+            kept = results.outcomes(self.folder.parent, key)
+            if kept is None:
+                return None
+            self._last = key, kept
+        return self._last[1]
 
     def drop(self, key: str) -> None:
         """Remove an artifact; one that is not there is as good."""
         self.path(key).unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+
+
+def _described(note: Mapping[str, Any] | None) -> dict[str, str]:
+    return {"note": json.dumps(note or {})}
+
+
+def _unpacked(packed: bytes, framework: str) -> Artifact:
+    content = zlib.decompress(packed)
+    if framework == "pt":
+        from safetensors.torch import load
+    else:
+        from safetensors.numpy import load
+    # the header, which is JSON behind its length: only files have their metadata read by the library
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return dict(load(content)), json.loads(header["__metadata__"]["note"])

@@ -13,7 +13,7 @@ from typing import Any
 from smc_harness.cells import CellResult, Measurement
 from smc_harness.errors import UsageError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE = "results.sqlite"
 
 # by the schema that brought them
@@ -33,6 +33,9 @@ CREATE TABLE session_cells (
 """,
     """
 CREATE TABLE reports (session INTEGER PRIMARY KEY REFERENCES sessions(id), report BLOB NOT NULL);
+""",
+    """
+CREATE TABLE outcomes (key TEXT PRIMARY KEY, outcomes BLOB NOT NULL);
 """,
 )
 
@@ -80,14 +83,23 @@ class Results:
         return found
 
     def keep(
-        self, key: str, task: str, pruner: str | None, level: float | None, seed: int, measurement: Measurement
+        self,
+        key: str,
+        task: str,
+        pruner: str | None,
+        level: float | None,
+        seed: int,
+        measurement: Measurement,
+        outcomes: bytes | None = None,
     ) -> None:
-        """Write a measurement; one that is there already stays."""
+        """Write a measurement, and what it was for each example; one that is there already stays."""
         with self.together() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (key, task, pruner, level, seed, json.dumps(measurement.to_json()), time.time()),
             )
+            if outcomes is not None:
+                connection.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?)", (key, outcomes))
 
     def begin_session(self, command: str) -> int:
         with self.together() as connection:
@@ -160,6 +172,20 @@ def existing(folder: Path) -> Results:
     if not (folder / FILE).is_file():
         raise UsageError(f"--store {folder}: no results there; a folder that an earlier run used would work")
     return Results(folder)
+
+
+def outcomes(folder: Path, key: str) -> bytes | None:
+    """What `keep` was given under a key; None where there is none. Any process may ask, and none waits for it."""
+    if not (folder / FILE).is_file():
+        return None
+    connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=60.0)
+    try:
+        row = connection.execute("SELECT outcomes FROM outcomes WHERE key = ?", (key,)).fetchone()
+    except sqlite3.OperationalError:  # a store of an older schema, which nobody has written to since
+        return None
+    finally:
+        connection.close()
+    return None if row is None else bytes(row[0])
 
 
 def last_failed(folder: Path) -> set[str]:
