@@ -30,13 +30,13 @@ class Artifacts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pending: dict[str, bytes] = {}
-        self._last: tuple[str, bytes] | None = None
+        self._last: tuple[str, str, Artifact] | None = None
 
     def path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def has(self, key: str) -> bool:
-        return self.path(key).is_file()
+        return os.path.isfile(f"{self.folder}/{key[:2]}/{key}.safetensors")  # noqa: PTH113  asked several times a cell
 
     def save(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
         """tensors: any names. note: JSON values kept beside them."""
@@ -55,9 +55,10 @@ class Artifacts:
 
     def hand_over(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
         """The same for what is `pending`, to be kept with a measurement."""
-        from safetensors.torch import save
+        from safetensors.numpy import save
 
-        self.pending[key] = zlib.compress(save(_plain(tensors), metadata=_described(note)), level=1)
+        arrays = {name: tensor.numpy() for name, tensor in _plain(tensors).items()}
+        self.pending[key] = zlib.compress(save(arrays, metadata=_described(note)), level=1)
 
     def load(self, key: str) -> Artifact | None:
         """The tensors and the note, or None if there is no such artifact or it cannot be read."""
@@ -72,24 +73,23 @@ class Artifacts:
 
         try:
             if not self.has(key):
-                small = self._small(key)
-                return None if small is None else _unpacked(small, framework)
+                return self._small(key, framework)
             with safe_open(self.path(key), framework=framework) as stream:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
                 return tensors, json.loads((stream.metadata() or {}).get("note", "{}"))
         except (OSError, SafetensorError, ValueError, zlib.error):
             return None
 
-    def _small(self, key: str) -> bytes | None:
+    def _small(self, key: str, framework: str) -> Artifact | None:
         """What is pending under a key, or was kept with a measurement."""
         if key in self.pending:
-            return self.pending[key]
-        if self._last is None or self._last[0] != key:  # all levels are compared with one dense model
+            return _unpacked(self.pending[key], framework)
+        if self._last is None or self._last[:2] != (key, framework):  # all levels are compared with one dense model
             kept = results.outcomes(self.folder.parent, key)
             if kept is None:
                 return None
-            self._last = key, kept
-        return self._last[1]
+            self._last = key, framework, _unpacked(kept, framework)
+        return self._last[2]
 
     def drop(self, key: str) -> None:
         """Remove an artifact; one that is not there is as good."""
