@@ -28,7 +28,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-
 _CHILD_SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of Linux."""
 

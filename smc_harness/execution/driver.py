@@ -28,7 +28,6 @@ from smc_harness.verdict.evidence import together
 from smc_harness.verdict.rule import Rule, chance_floor
 from smc_harness.verdict.search import Search
 
-
 _AT_ONCE = 100
 """News that are told together, at the most: where events come faster than a disk can write, one wait serves many."""
 

@@ -83,7 +83,8 @@ class Trajectory:
         self._failures: dict[str, Exception] = {}
         self._checkpoints = Checkpoints(artifacts)
         self._plans = {level: self.plan(level) for level in levels} if pruner else {}
-        self._chains = {level: self._chain(plan, level) for level, plan in self._plans.items()}
+        self._chains: dict[float | None, list[str]] = {}
+        self._chains |= {level: self._chain(plan, level) for level, plan in self._plans.items()}
         self._continued = self._continued_keys()
         self._steps = 0
         self._level: float | None = None
@@ -143,7 +144,8 @@ class Trajectory:
         """Bring the model to the end of a plan, from the furthest state that exists. Returns the last key."""
         self.talk.pruner._level = self._level = level
         self._check_applicable()
-        chain = self._chains[level] if plan is self._plans.get(level) else self._chain(plan, level)
+        known = level is not None and plan is self._plans.get(level)
+        chain = self._chains[level] if known else self._chain(plan, level)
         self._replayed = self._own.history(plan, level) if self._own is not None else ()
         present = len(chain)
         while present > 0 and not self._restore(chain[present - 1]):

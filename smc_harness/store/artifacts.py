@@ -7,6 +7,7 @@ import os
 import uuid
 import zlib
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,10 +107,8 @@ def _described(note: Mapping[str, Any] | None) -> dict[str, str]:
 
 def _unpacked(packed: bytes, framework: str) -> Artifact:
     content = zlib.decompress(packed)
-    if framework == "pt":
-        from safetensors.torch import load
-    else:
-        from safetensors.numpy import load
+    library = "torch" if framework == "pt" else framework
+    load = import_module(f"safetensors.{library}").load
     # the header, which is JSON behind its length: only files have their metadata read by the library
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     return dict(load(content)), json.loads(header["__metadata__"]["note"])
