@@ -147,16 +147,16 @@ class Plugin:
     def params_digest(self) -> str:
         return digest(self.params, self.structure)[:8]
 
-    @cached_property
+    @property
     def identity(self) -> str:
-        """Digest of everything about the plugin that can change a number, as it was when it was first asked for."""
+        """Digest of everything about the plugin that can change a number."""
         source = source_digest(self.file) if self.file else ""
         params, contents = self.params, [file_digest(file) for file in self.files]
         if contents:  # which stand for the paths to them
             params = {name: value for name, value in asdict(self.params).items() if not isinstance(value, Path)}
         return digest(self.name, self.declared("version"), source, params, self.structure, self.control, *contents)
 
-    @cached_property
+    @property
     def training_identity(self) -> str:
         """`identity` of a task, with the training id in place of the name: equal for tasks that share a training."""
         source = source_digest(self.file) if self.file else ""

@@ -83,8 +83,6 @@ class Trajectory:
         self._failures: dict[str, Exception] = {}
         self._checkpoints = Checkpoints(artifacts)
         self._plans = {level: self.plan(level) for level in levels} if pruner else {}
-        self._chains: dict[float | None, list[str]] = {}
-        self._chains |= {level: self._chain(plan, level) for level, plan in self._plans.items()}
         self._continued = self._continued_keys()
         self._steps = 0
         self._level: float | None = None
@@ -144,8 +142,7 @@ class Trajectory:
         """Bring the model to the end of a plan, from the furthest state that exists. Returns the last key."""
         self.talk.pruner._level = self._level = level
         self._check_applicable()
-        known = level is not None and plan is self._plans.get(level)
-        chain = self._chains[level] if known else self._chain(plan, level)
+        chain = self._chain(plan, level)
         self._replayed = self._own.history(plan, level) if self._own is not None else ()
         present = len(chain)
         while present > 0 and not self._restore(chain[present - 1]):
@@ -177,7 +174,7 @@ class Trajectory:
         """Keys of trained states from which some plan goes on."""
         found = set()
         for level, plan in self._plans.items():
-            chain = self._chains[level]
+            chain = self._chain(plan, level)
             found |= {key for key, stage in zip(chain[:-1], plan[:-1], strict=True) if isinstance(stage, Train)}
         return found
 
