@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,8 +29,8 @@ from smc_harness.verdict.evidence import together
 from smc_harness.verdict.rule import Rule, chance_floor
 from smc_harness.verdict.search import Search
 
-_AT_ONCE = 100
-"""News that are told together, at the most: where events come faster than a disk can write, one wait serves many."""
+_SECONDS = 0.5
+"""How long a result may wait for others: where they come faster than a disk can write, one transaction serves many."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Driver:
         self._failures = 0
         self._stopped = False
         self._measurements: list[tuple[str, str, str | None, float | None, int, Measurement]] = []
+        self._due = 0.0
         self._news: list[Cell | tuple[CellResult, str | None]] = []
 
     def run(self) -> None:
@@ -127,7 +129,7 @@ class Driver:
             for job, event in executor.events():
                 self._hear(job, event)
                 ended = isinstance(event, Finished | Died)
-                if ended or self._stopped or len(self._news) >= _AT_ONCE or not executor.more:
+                if ended or self._stopped or time.monotonic() >= self._due or not executor.more:
                     self._tell()
                 if ended:
                     owner = self._by_job.pop(id(job))
@@ -309,6 +311,7 @@ class Driver:
                 self.observer.finished(item[0])
             else:
                 self.observer.started(item)
+        self._due = time.monotonic() + _SECONDS
 
     # -- verdicts -----------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
 from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
+from smc_harness.execution import driver
 from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
 from smc_harness.execution.tracks import Dense, Track
@@ -379,6 +380,7 @@ def test_what_is_heard_while_more_is_there_is_written_in_one_transaction(
     drive, monkeypatch: pytest.MonkeyPatch, more: bool, transactions: int
 ) -> None:
     """One is that of the dense model, whose job ends before the others begin."""
+    monkeypatch.setattr(driver, "_SECONDS", float("inf"))
     begun = []
     together = Results.together
 
@@ -390,3 +392,19 @@ def test_what_is_heard_while_more_is_there_is_written_in_one_transaction(
     monkeypatch.setattr(Results, "together", counted)
     drive(lambda job: play(job, GOOD), more=more)
     assert len(begun) - 2 == transactions  # opening the file and beginning the session aside
+
+
+def test_no_cell_waits_for_others_for_long(drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where events never cease, and judging takes its time."""
+    monkeypatch.setattr(driver, "_SECONDS", 0.0)
+    told = []
+    measured_when_told = []
+
+    def script(job: Job) -> Iterator[Event]:
+        for event in play(job, GOOD):
+            if isinstance(event, Measured):
+                measured_when_told.append(len(told))
+            yield event
+
+    drive(script, more=True, told=lambda item: told.extend([item] * isinstance(item, CellResult)))
+    assert measured_when_told == [0, 0, 1, 2]
