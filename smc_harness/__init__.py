@@ -5,7 +5,6 @@ importing this package, or declaring a plugin, loads neither torch nor transform
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from smc_harness.deprecated import HOOK_API, NAMES, DeprecatedAPIWarning, warn_of_name
@@ -21,10 +20,7 @@ if TYPE_CHECKING:
     from smc_harness.declarations.recipe import LinearWarmup, Recipe, Selection, StepDecay
     from smc_harness.session import Session
 
-try:
-    __version__ = version("smc-harness")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0.0.0"
+    __version__: str
 
 _HOME = {
     "Cell": "smc_harness.cells",
@@ -75,9 +71,21 @@ __all__ = [
 ]
 
 
+def _version() -> str:
+    """Of the installed distribution; metadata take longer to read than all of this package to import."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("smc-harness")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0.0.0"
+
+
 if not TYPE_CHECKING:  # a type checker must see what is not there
 
     def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return _version()
         if name in NAMES:
             name = warn_of_name(name)
         if name in _HOME:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 
@@ -46,6 +47,8 @@ def counted(number: int, what: str) -> str:
 
 def visible(text: str) -> str:
     """The text on one line, whatever a plugin is called: what does not print is escaped, as in Python."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -73,7 +76,7 @@ class Cell:
         """What has a first-fail of its own: (task, pruner, seeds judged together)."""
         return self.task, self.pruner, self.pool or (self.seed,)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """`commonsense-mini::snip[0.488,seed0]`."""
         return visible(f"{self.task}::{self.pruner}[{show_level(self.level)},seed{self.seed}]")

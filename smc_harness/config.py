@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +112,8 @@ def _from_pyproject(parser: argparse.ArgumentParser, known_only: bool) -> list[s
     """The table as command-line words. Raises UsageError."""
     if not _PYPROJECT.is_file():
         return []
+    import tomllib
+
     try:
         tools = tomllib.loads(_PYPROJECT.read_text(encoding="utf-8")).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -54,6 +53,8 @@ class LeakError(PluginError):
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the candidate nearest to `word`, or an empty string."""
+    import difflib
+
     found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
 

@@ -27,6 +27,7 @@ from smc_harness.conversation.relay import wraps
 from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import ExitCode, UsageError, nearest, one_line
+from smc_harness.execution import shared
 from smc_harness.execution.about import about, versions
 from smc_harness.execution.devices import Device, choose
 from smc_harness.execution.driver import Driver, Observer, Rules
@@ -237,8 +238,7 @@ def drive(session: Session, tracks: list[Track], results: Results) -> None:
     """Settle these tracks, of which there may be more to come; a Ctrl-C leaves the session `interrupted`."""
     options = session.config.options
 
-    def finished(result: CellResult, key: str | None) -> None:
-        results.settle(session.number, [(result, key)])
+    def finished(result: CellResult) -> None:
         session.results[result.cell.id] = result
         tell(session.config.hook.cell_finished, result=result)
 
@@ -252,12 +252,12 @@ def drive(session: Session, tracks: list[Track], results: Results) -> None:
         except Exception as error:
             session.faults.append(one_line(error))
 
-    observer = Observer(started, finished, session.running)
+    observer = Observer(started, finished, partial(results.settle, session.number), session.running)
     rules = Rules(session.rule_of, session.search, not options.no_dense_check, options.maxfail)
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
         tracks,
-        lambda jobs: _executor(options.n, jobs, session.store / "logs", session.device),
+        lambda jobs: _executor(session, jobs),
         results,
         rules,
         observer,
@@ -292,12 +292,15 @@ def _update(reference: Reference, session: Session) -> None:
         print(f"smc-harness: {reference.path} is written", file=sys.stderr)
 
 
-def _executor(wanted: str, jobs: int, logs: Path, device: Device) -> Executor:
+def _executor(session: Session, jobs: int) -> Executor:
     from smc_harness.execution.processes import ProcessExecutor
     from smc_harness.execution.serial import SerialExecutor
 
-    workers = worker_count(wanted, device)
-    return ProcessExecutor(min(workers, jobs), logs, device.gpus) if workers else SerialExecutor(device.gpus)
+    gpus, workers = session.device.gpus, worker_count(session.config.options.n, session.device)
+    if not workers:
+        return SerialExecutor(gpus)
+    plugins = [*session.collection.tasks.values(), *session.collection.pruners.values()]
+    return ProcessExecutor(min(workers, jobs), session.store / "logs", gpus, shared.names(plugins))
 
 
 def worker_count(wanted: str, device: Device) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 
-from smc_harness import __version__
 from smc_harness.config import Parser
 from smc_harness.conversation.options import PRECISIONS
 from smc_harness.verdict.margin import Margin
@@ -119,7 +118,17 @@ def _output(group: argparse._ArgumentGroup) -> None:
     add("-v", "--verbose", action="count", default=0, help="a line for each cell")
     add("-q", "--quiet", action="count", default=0, help="only the closing table; twice: only the summary line")
     add("--durations", type=_positive, metavar="N", help="name the N slowest cells")
-    add("--version", action="version", version=f"smc-harness {__version__}")
+    add("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show program's version number and exit")
+
+
+class _Version(argparse.Action):
+    """Asks for the version when it is wanted: metadata take longer to read than all options to define."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from smc_harness import __version__
+
+        print(f"smc-harness {__version__}")
+        parser.exit()
 
 
 def _positive(text: str) -> int:

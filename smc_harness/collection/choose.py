@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smc_harness.discovery.catalogue import Catalogue
-from smc_harness.discovery.loading import Locator, Plugin, load
+from smc_harness.discovery.loading import Locator, Plugin, load, offered
 from smc_harness.errors import PluginError, UsageError, nearest
 
 
@@ -52,6 +52,8 @@ class Choice:
             names = [*(self.catalogue.collected[kind] or installed), *own]
         chosen = []
         for name in sorted(names):
+            if not (patterns or name in own or self._runs_unnamed(known[name])):
+                continue
             plugin = self._variant(own[name], known) if name in own else self._load(known[name], name, {})
             if plugin is None or patterns or name in own or plugin.default:
                 self.used.add(name)
@@ -84,6 +86,14 @@ class Choice:
         if variant.base not in known:
             raise UsageError(f"--variant {variant.name}: no pruner {variant.base!r}{nearest(variant.base, known)}")
         return self._load(known[variant.base], variant.name, variant.settings)
+
+    def _runs_unnamed(self, locator: Locator) -> bool:
+        """Asked of the module alone: most plugins want to be named, and loading one takes its parameters and rules."""
+        try:
+            return bool(getattr(offered(locator), "default", True))
+        except PluginError as error:
+            self.catalogue.add_problem(locator.source, error)
+            return False
 
     def _load(self, locator: Locator, name: str, settings: Mapping[str, str]) -> Plugin | None:
         given = {**settings, **self.settings.get(name, {})}

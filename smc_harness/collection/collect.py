@@ -6,7 +6,6 @@ import argparse
 import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from smc_harness.cells import CONTROLS, Cell
@@ -16,7 +15,6 @@ from smc_harness.config import Config, read_levels
 from smc_harness.discovery.catalogue import Catalogue, discover
 from smc_harness.discovery.loading import Plugin, control_of
 from smc_harness.errors import UsageError, nearest
-from smc_harness.store.results import last_failed
 
 
 @dataclass
@@ -52,7 +50,7 @@ def collect(config: Config) -> Collection:
     cells = build(tasks, pruners, read_levels(options.levels), options.seeds, options.scope, together)
     config.hook.modify_cells(cells=cells, config=config)
     _check_modified(cells, {task.name for task in tasks}, {pruner.name for pruner in pruners})
-    chosen = select(cells, options, partial(last_failed, Path(options.store)))
+    chosen = select(cells, options, lambda: _last_failed(Path(options.store)))
     return Collection(
         catalogue,
         {task.name: task for task in tasks},
@@ -60,6 +58,12 @@ def collect(config: Config) -> Collection:
         chosen,
         len(cells) - len(chosen),
     )
+
+
+def _last_failed(store: Path) -> set[str]:
+    from smc_harness.store.results import last_failed
+
+    return last_failed(store)
 
 
 def _check_pruners(pruners: Sequence[Plugin]) -> None:
@@ -82,12 +86,14 @@ def build(
 
     together: all seeds are judged as one, whatever they are of the task.
     """
+    # what a pruner declares may be a function of its parameters: asked once, not for every cell
+    columns = [(p.name, p.phase, p.params_digest, sorted(set(p.levels or levels))) for p in pruners]
     return [
-        Cell(task.name, pruner.name, float(level), seed, pruner.phase, scope, pruner.params_digest, pool)
+        Cell(task.name, pruner, float(level), seed, phase, scope, params, pool)
         for task in tasks
-        for pruner in pruners
+        for pruner, phase, params, own in columns
         for seed, pool in enumerate(_pools(seeds, seeds if together else task.folds))
-        for level in sorted(set(pruner.levels or levels))
+        for level in own
     ]
 
 

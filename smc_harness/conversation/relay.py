@@ -27,9 +27,7 @@ def relay(task: Plugin, pruner: Plugin | None, listeners: Sequence[Plugin] = ())
 
 def implements(plugin: Plugin | None, hook: str) -> bool:
     """Whether the plugin itself answers a hook."""
-    return plugin is not None and any(
-        found == hook and not options.get("wrapper") for _, found, _, options in implementations(plugin.hooks)
-    )
+    return plugin is not None and hook in plugin.implemented
 
 
 def wraps(listener: Plugin) -> bool:

@@ -58,8 +58,9 @@ def discover(paths: Sequence[Path] = ()) -> Catalogue:
     """Read the entry points and search the paths. Raises UsageError for a missing path or an ambiguous name."""
     catalogue = Catalogue()
     files: dict[Path, list[Locator]] = {}
+    points = entry_points()  # the metadata of every installed distribution, read once
     for kind, group in GROUPS.items():
-        for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        for point in sorted(points.select(group=group), key=lambda point: point.name):
             _add_entry_point(catalogue, kind, point)
     if paths:
         for kind in GROUPS:

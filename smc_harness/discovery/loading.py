@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -136,6 +137,12 @@ class Plugin:
         text = self.declared("description") or inspect.getdoc(self.hooks) or ""
         return str(text).strip().partition("\n")[0]
 
+    @cached_property
+    def implemented(self) -> frozenset[str]:
+        """The hooks that the plugin itself answers; what it wraps is not among them."""
+        found = rules.implementations(self.hooks)
+        return frozenset(hook for _, hook, _, options in found if not options.get("wrapper"))
+
     @property
     def params_digest(self) -> str:
         return digest(self.params, self.structure)[:8]
@@ -168,13 +175,7 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
     Raises PluginError with the reason if it cannot be used, UsageError for a wrong setting.
     """
     module = import_module(locator)
-    hooks: Any = module
-    for part in filter(None, locator.attribute.split(".")):
-        if not hasattr(hooks, part):
-            raise PluginError(f"{locator.source}: module {module.__name__} has no attribute {locator.attribute!r}")
-        hooks = getattr(hooks, part)
-    if locator.index >= 0:
-        hooks = hooks[locator.index]
+    hooks = _within(module, locator)
     if (declared := getattr(hooks, "name", locator.name)) != locator.name:
         raise PluginError(f"{locator.source}: it is published as {locator.name!r} but calls itself {declared!r}")
     settings = dict(settings or {})
@@ -187,6 +188,20 @@ def load(locator: Locator, settings: Mapping[str, str] | None = None, name: str 
     rules.check(hooks, locator.kind, own_name)
     file = Path(module.__file__).resolve() if module.__file__ else None
     return Plugin(locator.kind, own_name, hooks, locator, settings, params, structure, file=file)
+
+
+def offered(locator: Locator) -> Any:
+    """The module, class or object that is the plugin, imported and not yet checked. Raises PluginError."""
+    return _within(import_module(locator), locator)
+
+
+def _within(module: ModuleType, locator: Locator) -> Any:
+    found: Any = module
+    for part in filter(None, locator.attribute.split(".")):
+        if not hasattr(found, part):
+            raise PluginError(f"{locator.source}: module {module.__name__} has no attribute {locator.attribute!r}")
+        found = getattr(found, part)
+    return found[locator.index] if locator.index >= 0 else found
 
 
 def _take_structure(hooks: Any, kind: str, settings: dict[str, str], name: str) -> Structure:

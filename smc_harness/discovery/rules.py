@@ -30,6 +30,8 @@ PHASES = ("before", "after", "during", "iterative")
 def implementations(plugin: Any) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
     """(attribute, hook name, function, marker options) of everything the plugin marks with @hookimpl."""
     for attribute in dir(plugin):
+        if attribute.startswith("__"):
+            continue  # Python's own, of which every object has dozens
         function = inspect.getattr_static(plugin, attribute, None)
         function = getattr(function, "__func__", function)
         options = getattr(function, f"{hookspecs.PROJECT}_impl", None)
@@ -57,7 +59,8 @@ def kind_of(plugin: Any, name: str) -> str:
 def check(plugin: Any, kind: str, name: str) -> None:
     """Raise PluginError, saying what is wrong and what would work, unless `plugin` keeps every rule for its kind."""
     deprecated.check_api(getattr(plugin, "api", None), name)
-    deprecated.warn_of_attributes(plugin, kind, name, _file_of(plugin))
+    if deprecated.ATTRIBUTES:
+        deprecated.warn_of_attributes(plugin, kind, name, _file_of(plugin))
     found: set[str] = set()
     for attribute, hook, function, options in implementations(plugin):
         _check_side(hook, kind, name, _wraps(options))

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from smc_harness import __version__
 from smc_harness.store.identity import digest
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 def versions() -> dict[str, str]:
     """By name, of what can move a number."""
+    from smc_harness import __version__
+
     return {
         "smc-harness": __version__,
         "python": platform.python_version(),

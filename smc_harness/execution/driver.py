@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,9 @@ from smc_harness.verdict.evidence import together
 from smc_harness.verdict.rule import Rule, chance_floor
 from smc_harness.verdict.search import Search
 
+_SECONDS = 0.5
+"""How long a result may wait for others: where they come faster than a disk can write, one transaction serves many."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -41,10 +45,15 @@ class Rules:
 
 @dataclass
 class Observer:
-    """Whom the driver tells: `started` and `finished` for cells, `running` for what is under way, by job label."""
+    """Whom the driver tells: `started` and `finished` for cells, `running` for what is under way, by job label.
+
+    settled: called before `finished`, to write down the results and the keys of their measurements, in the transaction
+    in which the measurements are written.
+    """
 
     started: Callable[[Cell], None]
-    finished: Callable[[CellResult, str | None], None]
+    finished: Callable[[CellResult], None]
+    settled: Callable[[Sequence[tuple[CellResult, str | None]]], None] = lambda settled: None
     running: dict[str, Progress] = field(default_factory=dict)
 
 
@@ -73,9 +82,18 @@ class Driver:
         self._by_job: dict[int, Track | Dense] = {}
         self._failures = 0
         self._stopped = False
+        self._measurements: list[tuple[str, str, str | None, float | None, int, Measurement]] = []
+        self._due = 0.0
+        self._news: list[Cell | tuple[CellResult, str | None]] = []
 
     def run(self) -> None:
         """Settle every track, or stop early at `max_fail`. A KeyboardInterrupt passes through, nothing left running."""
+        try:
+            self._run()
+        finally:
+            self._tell()
+
+    def _run(self) -> None:
         denses = list({id(track.dense): track.dense for track in self._tracks}.values())
         for dense in denses:
             if (measurement := self.results.find([dense.key]).get(dense.key)) is not None:
@@ -88,6 +106,7 @@ class Driver:
         trainings = [dense for dense in denses if not dense.settled and id(dense) in needed]
         trainings.sort(key=lambda dense: -sum(t.cost for t in waiting if t.dense is dense))
         waiting.sort(key=lambda track: -track.cost)
+        self._tell()
         jobs = len(trainings) + len(waiting)
         if jobs and not self._stopped:
             executor = self._make_executor(jobs)
@@ -109,7 +128,10 @@ class Driver:
                 return
             for job, event in executor.events():
                 self._hear(job, event)
-                if isinstance(event, Finished | Died):
+                ended = isinstance(event, Finished | Died)
+                if ended or self._stopped or time.monotonic() >= self._due or not executor.more:
+                    self._tell()
+                if ended:
                     owner = self._by_job.pop(id(job))
                     free += 1
                     if isinstance(owner, Dense):
@@ -201,7 +223,7 @@ class Driver:
             case Started():
                 self.observer.running[label] = Progress("start", 0, 1)
                 if isinstance(owner, Track) and event.level is not None:
-                    self.observer.started(owner.cells[event.level])
+                    self._news.append(owner.cells[event.level])
             case Progress():
                 self.observer.running[label] = event
             case Measured():
@@ -221,14 +243,16 @@ class Driver:
             # the worker computed its own key from what it imported: a number must never be kept under another one
             self._failed(owner, Failed(event.level, "the source of a plugin changed while the run was going on"))
             return
+        if event.outcomes is not None:
+            self.artifacts.pending[str(expected)] = event.outcomes
         if isinstance(owner, Dense):
-            self.results.keep(owner.key, owner.task.name, None, None, owner.seed, event.measurement)
+            self._measurements.append((owner.key, owner.task.name, None, None, owner.seed, event.measurement))
             self._accept_dense(owner, event.measurement)
             return
         assert event.level is not None
         key = owner.keys[event.level]
         cell = owner.cells[event.level]
-        self.results.keep(key, cell.task, cell.pruner, cell.level, cell.seed, event.measurement)
+        self._measurements.append((key, cell.task, cell.pruner, cell.level, cell.seed, event.measurement))
         owner.measured[event.level] = (event.measurement, False)
 
     def _failed(self, owner: Dense | Track, event: Failed | Died) -> None:
@@ -270,6 +294,24 @@ class Driver:
                 f"dense scores {measurement.value:.4g}, not above its floor {dense.floor:.4g}; "
                 "--no-dense-check runs the cells all the same"
             )
+
+    def _tell(self) -> None:
+        """Make durable what was measured and settled since the last time, all at once, and only then tell of it."""
+        settled = [item for item in self._news if isinstance(item, tuple)]
+        if self._measurements or settled:
+            with self.results.together():
+                for row in self._measurements:
+                    self.results.keep(*row, self.artifacts.pending.get(row[0]))
+                self.observer.settled(settled)
+            self._measurements.clear()
+            self.artifacts.pending.clear()
+        while self._news:
+            item = self._news.pop(0)
+            if isinstance(item, tuple):
+                self.observer.finished(item[0])
+            else:
+                self.observer.started(item)
+        self._due = time.monotonic() + _SECONDS
 
     # -- verdicts -----------------------------------------------------------------------------------------------
 
@@ -369,7 +411,7 @@ class Driver:
             judgement=judgement,
             pooled=pooled,
         )
-        self.observer.finished(result, track.keys.get(level))
+        self._news.append((result, track.keys.get(level)))
 
     def _count(self, verdict: Verdict) -> None:
         """Stop if there are as many failures as were asked for."""

@@ -72,10 +72,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Measured:
-    """A level has its number; its outcomes are on disk."""
+    """A level has its number. outcomes: what it was for each example, to be kept with it."""
 
     level: float | None
     measurement: Measurement
+    outcomes: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ def forget(device: str) -> None:
         torch.cuda.reset_peak_memory_stats()
     elif _RESET.exists():
         try:
-            _RESET.write_text("5")  # the kernel's word for the peak alone
+            with _RESET.open("wb", buffering=0) as stream:
+                stream.write(b"5")  # the kernel's word for the peak alone
         except OSError:
             return
 

@@ -71,7 +71,8 @@ def _attempt(job: Job, level: float | None, lazy: _Lazy) -> Iterator[Event]:
         trace = "" if skipped else traceback.format_exc()
         yield Failed(level, one_line(error), trace, skipped=skipped)
     else:
-        yield Measured(level, measurement)
+        yield Measured(level, measurement, trajectory.artifacts.pending.get(str(measurement.outcomes)))
+        trajectory.artifacts.pending.clear()
 
 
 class _Lazy:

@@ -24,12 +24,17 @@ from typing import Any
 from smc_harness.execution.devices import confine, least_used
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Started
 
+SHARED = "SMC_HARNESS_SHARED"
+"""The environment variable that tells the server what to import: dotted names, separated by spaces."""
+
 _OUTPUT_KEPT = 4000
 """Characters of a plugin's output that are kept with an error."""
 
 
 @dataclass
-class _Worker:
+class Worker:
+    """A process, and what it is doing. gpu: the one that it sees. job: None while it has nothing to do."""
+
     process: BaseProcess
     pipe: Connection
     log: Path
@@ -42,19 +47,22 @@ class ProcessExecutor:
     """`slots` workers; one that dies is replaced when the next job comes.
 
     logs: folder for what plugins print. gpus: shared by the workers; none where they compute on the CPU.
+    shared: what workers will import, imported once for all of them; not where there are GPUs, as a process that has
+    called CUDA cannot be forked. busy: the workers that have a job.
     """
 
-    def __init__(self, slots: int, logs: Path, gpus: Sequence[str] = ()) -> None:
+    def __init__(self, slots: int, logs: Path, gpus: Sequence[str] = (), shared: Sequence[str] = ()) -> None:
         self.slots = slots
         self.logs = logs
         self.gpus = gpus
-        self._idle: list[_Worker] = []
-        self._busy: list[_Worker] = []
+        self._shared = " ".join(shared) if not gpus else ""
+        self._idle: list[Worker] = []
+        self.busy: list[Worker] = []
         self._numbers = count()
         methods = multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
-            self._context.set_forkserver_preload(["smc_harness.execution.perform"])
+            self._context.set_forkserver_preload(["smc_harness.execution.perform", "smc_harness.execution.server"])
 
     def prepare(self) -> None:
         """Start the server that workers are forked from, where it does not run yet; a worker would do it otherwise.
@@ -62,7 +70,7 @@ class ProcessExecutor:
         It lives as long as this process, in the working directory of now.
         """
         if self._context.get_start_method() == "forkserver":
-            with _quiet_main(), _fixed_hashes():
+            with _quiet_main(), self._surroundings():
                 forkserver.ensure_running()
 
     def submit(self, job: Job) -> None:
@@ -75,21 +83,25 @@ class ProcessExecutor:
             worker = self._start()
             worker.pipe.send(job)
         worker.job, worker.level = job, None
-        self._busy.append(worker)
+        self.busy.append(worker)
+
+    @property
+    def more(self) -> bool:
+        return bool(wait([worker.pipe for worker in self.busy], timeout=0))
 
     def events(self) -> Iterator[tuple[Job, Event]]:
-        while self._busy:
-            ready = wait([worker.pipe for worker in self._busy])
-            for worker in [worker for worker in self._busy if worker.pipe in ready]:
+        while self.busy:
+            ready = wait([worker.pipe for worker in self.busy])
+            for worker in [worker for worker in self.busy if worker.pipe in ready]:
                 job = worker.job
                 assert job is not None
                 yield job, self._receive(worker)
 
-    def _receive(self, worker: _Worker) -> Event:
+    def _receive(self, worker: Worker) -> Event:
         try:
             event: Event = worker.pipe.recv()
         except (EOFError, OSError):
-            self._busy.remove(worker)
+            self.busy.remove(worker)
             worker.process.join()
             output = _tail(worker.log)
             self._bury(worker)
@@ -100,29 +112,47 @@ class ProcessExecutor:
             case Failed():
                 event = Failed(event.level, event.error, event.trace, _tail(worker.log), event.skipped)
             case Finished():
-                self._busy.remove(worker)
+                self.busy.remove(worker)
                 self._idle.append(worker)
         return event
 
-    def _start(self) -> _Worker:
+    def _start(self) -> Worker:
         here, there = self._context.Pipe()
         log = self.logs / f"worker-{os.getpid()}-{next(self._numbers)}.log"
-        gpu = least_used(self.gpus, [worker.gpu for worker in [*self._busy, *self._idle]])
-        with _quiet_main(), _fixed_hashes():
+        gpu = least_used(self.gpus, [worker.gpu for worker in [*self.busy, *self._idle]])
+        with _quiet_main(), self._surroundings():
             process = self._context.Process(target=_work, args=(there, str(log), gpu), daemon=True)
             process.start()
         there.close()
-        return _Worker(process, here, log, gpu)
+        return Worker(process, here, log, gpu)
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """Start processes in which the hash of a text is the same in every run, and that share what they import.
+
+        A task that builds its vocabulary from a set would otherwise read another language after a restart.
+        """
+        wanted = {"PYTHONHASHSEED": "0", SHARED: self._shared}
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
     def close(self) -> None:
-        for worker in [*self._busy, *self._idle]:
+        for worker in [*self.busy, *self._idle]:
             worker.process.terminate()
-        for worker in [*self._busy, *self._idle]:
+        for worker in [*self.busy, *self._idle]:
             self._bury(worker)
-        self._busy.clear()
+        self.busy.clear()
         self._idle.clear()
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: Worker) -> None:
         """See a worker to its end and remove what it leaves."""
         worker.process.join(5)
         if worker.process.is_alive():
@@ -143,23 +173,6 @@ def _quiet_main() -> Iterator[None]:
         yield
     finally:
         main.__dict__.update(saved)
-
-
-@contextmanager
-def _fixed_hashes() -> Iterator[None]:
-    """Start processes in which the hash of a text is the same in every run.
-
-    A task that builds its vocabulary from a set would otherwise read another language after a restart.
-    """
-    before = os.environ.get("PYTHONHASHSEED")
-    os.environ["PYTHONHASHSEED"] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONHASHSEED"]
-        else:
-            os.environ["PYTHONHASHSEED"] = before
 
 
 def _work(pipe: Connection, log: str, gpu: str | None) -> None:

@@ -12,9 +12,13 @@ class Executor(Protocol):
     """Runs jobs somewhere and tells what happens.
 
     slots: how many jobs can run at once; the driver submits no more than that.
+    more: whether another event is there already, so that whoever hears of one need not act on it at once.
     """
 
     slots: int
+
+    @property
+    def more(self) -> bool: ...
 
     def submit(self, job: Job) -> None:
         """Start a job. The caller keeps at most `slots` jobs running."""

@@ -13,6 +13,7 @@ class SerialExecutor:
     """One job at a time, in this process, on the first of the GPUs; a crash of the process is the run's."""
 
     slots = 1
+    more = False
 
     def __init__(self, gpus: Sequence[str] = ()) -> None:
         confine(next(iter(gpus), None))

@@ -54,6 +54,7 @@ class Track:
     pruner: Plugin
     cells: dict[float, Cell]
     plans: dict[float, list[Stage]] = field(default_factory=dict)
+    chains: dict[float, list[str]] = field(default_factory=dict)
     keys: dict[float, str] = field(default_factory=dict)
     known: dict[float, Measurement] = field(default_factory=dict)
     measured: dict[float, tuple[Measurement, bool]] = field(default_factory=dict)
@@ -70,14 +71,10 @@ class Track:
         stages = {
             key
             for level, plan in self.plans.items()
-            for key, stage in zip(self._chain(level), plan, strict=True)
+            for key, stage in zip(self.chains[level], plan, strict=True)
             if isinstance(stage, Train)
         }
         return len(stages)
-
-    def _chain(self, level: float) -> list[str]:
-        root = keys.root(self.dense.task, self.dense.options, self.dense.seed)
-        return keys.chain(root, self.plans[level], level, self.pruner, self.dense.options.scope)
 
     def prepare(self) -> None:
         """Ask the pruner for its plans; a plan that cannot be made is this track's fault, nobody else's."""
@@ -89,12 +86,15 @@ class Track:
             session_seed=self.dense.options.session_seed,
             training=self.dense.task.training,
         )
-        hook = relay(self.dense.task, self.pruner)
+        task, options = self.dense.task, self.dense.options
+        hook, root = relay(task, self.pruner), keys.root(task, options, self.dense.seed)
         try:
             for level in self.levels:
                 if level not in self.keys:
-                    self.plans[level] = list(keys.plan_of(hook, self.pruner, level, context))
-                    self.keys[level] = keys.cell(self._chain(level)[-1], self.dense.task, self.dense.options)
+                    plan = list(keys.plan_of(hook, self.pruner, level, context))
+                    chain = keys.chain(root, plan, level, self.pruner, options.scope)
+                    self.plans[level], self.chains[level] = plan, chain
+                    self.keys[level] = keys.cell(chain[-1], task, options)
         except Exception as error:
             self.fault = f"plan failed: {one_line(error)}"
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from smc_harness.lifecycle import state
 from smc_harness.lifecycle.state import State
@@ -66,8 +65,7 @@ class Checkpoints:
         Raises PluginError if they do not fit.
         """
         key = _key(stage)
-        kept: tuple[dict[str, Tensor], Mapping[str, Any]] | None = self.artifacts.load(key)
-        if kept is None:
+        if not self.artifacts.has(key) or (kept := self.artifacts.load(key)) is None:
             return None
         self._written.add(key)
         tensors, note = kept

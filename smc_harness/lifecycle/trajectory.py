@@ -156,7 +156,7 @@ class Trajectory:
     def history(self, plan: Sequence[Stage], level: float | None) -> tuple[tuple[int, ...], ...]:
         """How many weights of each tensor every pruning of a plan kept: from its measurement, or by walking so far."""
         measured = keys.cell(self._chain(plan, level)[-1], self.talk.task_plugin, self.talk.options)
-        if self.artifacts.has(measured) and (kept := self.artifacts.load(measured)) is not None:
+        if (kept := self.artifacts.load(measured)) is not None:
             found = state.read_history(kept[1])
             if found is not None:
                 return found
@@ -395,7 +395,7 @@ class Trajectory:
             "groups": list(outcomes.groups) if outcomes.groups is not None else None,
             "history": now.history,
         }
-        self.artifacts.save(key, {"values": outcomes.values}, note)
+        self.artifacts.hand_over(key, {"values": outcomes.values}, note)
 
     def _check_applicable(self) -> None:
         """Raise InapplicableError if the pruner can prune linear layers only and the scope has other tensors."""

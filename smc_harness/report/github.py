@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import secrets
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -42,6 +41,8 @@ class GitHub:
 
     def __init__(self) -> None:
         self.stream = sys.stdout
+        import secrets
+
         self.token = secrets.token_hex(16)
         self._command("stop-commands", self.token)
         atexit.register(self._resume)  # whatever ends the run, the step's own commands are taken again

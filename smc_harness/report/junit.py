@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape, quoteattr
 
 from smc_harness.cells import CellResult, Verdict, visible
 from smc_harness.hookspecs import hookimpl
@@ -178,6 +177,8 @@ def _element(case: Case) -> str:
 
 
 def _attributes(values: dict[str, object]) -> str:
+    from xml.sax.saxutils import quoteattr  # which imports an HTTP client
+
     return "".join(f" {name}={quoteattr(_token(str(value)))}" for name, value in values.items())
 
 
@@ -188,4 +189,6 @@ def _token(text: str) -> str:
 
 def _text(text: str) -> str:
     """What XML cannot hold is escaped as Python does; lines remain."""
+    from xml.sax.saxutils import escape
+
     return escape("\n".join(visible(line) for line in text.split("\n")))

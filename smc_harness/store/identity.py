@@ -93,6 +93,20 @@ def source_digest(file: Path) -> str:
     Imports are followed within the plugin's own top-level package (or folder, for a file outside packages), wherever
     in the file they stand. Code loaded in other ways is not seen: that is what a plugin's `version` is for.
     """
+    seen, libraries = _sources(file)
+    versions = {name: found for name in libraries if (found := _version(name)) and name != "smc_harness"}
+    return digest(seen, versions)
+
+
+def own_modules(file: Path) -> list[str]:
+    """The dotted names of a plugin's module and of what that imports from beside it, wherever in the file."""
+    seen, _ = _sources(file)
+    return [name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in seen]
+
+
+@cache
+def _sources(file: Path) -> tuple[dict[str, str], set[str]]:
+    """{path below the package's root: digest} of a plugin's own files, and the libraries that they import."""
     root = package_root(file)
     # where distributions are installed, what lies beside the plugin's package is none of its own
     alone = file.relative_to(root).parts[0].removesuffix(".py") if any(root.glob("*.dist-info")) else ""
@@ -112,8 +126,7 @@ def source_digest(file: Path) -> str:
             waiting += own
             if not own:
                 libraries.add(top)
-    versions = {name: found for name in libraries if (found := _version(name)) and name != "smc_harness"}
-    return digest(seen, versions)
+    return seen, libraries
 
 
 def package_root(file: Path) -> Path:

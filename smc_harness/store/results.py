@@ -13,7 +13,7 @@ from typing import Any
 from smc_harness.cells import CellResult, Measurement
 from smc_harness.errors import UsageError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE = "results.sqlite"
 
 # by the schema that brought them
@@ -34,11 +34,14 @@ CREATE TABLE session_cells (
     """
 CREATE TABLE reports (session INTEGER PRIMARY KEY REFERENCES sessions(id), report BLOB NOT NULL);
 """,
+    """
+CREATE TABLE outcomes (key TEXT PRIMARY KEY, outcomes BLOB NOT NULL);
+""",
 )
 
 
 class Results:
-    """The results of a store. A measurement is on disk when `keep` returns.
+    """The results of a store. A measurement is on disk when `keep` returns, or the `together` around it ends.
 
     Raises UsageError for a file written by a newer schema, or one that is not a store.
     """
@@ -54,7 +57,7 @@ class Results:
             raise UsageError(f"{path}: {error}; remove the file, or use another --store") from error
 
     def _migrate(self, path: Path) -> None:
-        with self._transaction() as connection:
+        with self.together() as connection:
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             if found > SCHEMA_VERSION:
                 raise UsageError(
@@ -66,7 +69,8 @@ class Results:
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _transaction(self) -> _Transaction:
+    def together(self) -> _Transaction:
+        """A context in which all that is written becomes durable at once, at its end: one wait for the disk."""
         return _Transaction(self._connection)
 
     def find(self, keys: Iterable[str]) -> dict[str, Measurement]:
@@ -79,35 +83,44 @@ class Results:
         return found
 
     def keep(
-        self, key: str, task: str, pruner: str | None, level: float | None, seed: int, measurement: Measurement
+        self,
+        key: str,
+        task: str,
+        pruner: str | None,
+        level: float | None,
+        seed: int,
+        measurement: Measurement,
+        outcomes: bytes | None = None,
     ) -> None:
-        """Write a measurement; one that is there already stays."""
-        with self._transaction() as connection:
+        """Write a measurement, and what it was for each example; one that is there already stays."""
+        with self.together() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (key, task, pruner, level, seed, json.dumps(measurement.to_json()), time.time()),
             )
+            if outcomes is not None:
+                connection.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?)", (key, outcomes))
 
     def begin_session(self, command: str) -> int:
-        with self._transaction() as connection:
+        with self.together() as connection:
             cursor = connection.execute("INSERT INTO sessions (started, command) VALUES (?, ?)", (time.time(), command))
             return int(cursor.lastrowid or 0)
 
     def settle(self, session: int, results: Iterable[tuple[CellResult, str | None]]) -> None:
         """Write the verdicts of a session's cells, each with the key of its measurement."""
         rows = [(session, r.cell.id, r.verdict.value, key, json.dumps(r.to_json())) for r, key in results]
-        with self._transaction() as connection:
+        with self.together() as connection:
             connection.executemany("INSERT OR REPLACE INTO session_cells VALUES (?, ?, ?, ?, ?)", rows)
 
     def end_session(self, session: int, exit_code: int) -> None:
-        with self._transaction() as connection:
+        with self.together() as connection:
             connection.execute(
                 "UPDATE sessions SET finished = ?, exit_code = ? WHERE id = ?", (time.time(), exit_code, session)
             )
 
     def keep_report(self, session: int, report: str) -> None:
         """Write what `--json` writes of a session, for whoever asks for it later."""
-        with self._transaction() as connection:
+        with self.together() as connection:
             row = (session, zlib.compress(report.encode()))
             connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?)", row)
 
@@ -138,17 +151,20 @@ class Results:
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK if anything raises."""
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK if anything raises; within another one, a part of that."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._within = connection.in_transaction
 
     def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
+        if not self._within:
+            self._connection.execute("BEGIN IMMEDIATE")
         return self._connection
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        if not self._within:
+            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
 def existing(folder: Path) -> Results:
@@ -156,6 +172,20 @@ def existing(folder: Path) -> Results:
     if not (folder / FILE).is_file():
         raise UsageError(f"--store {folder}: no results there; a folder that an earlier run used would work")
     return Results(folder)
+
+
+def outcomes(folder: Path, key: str) -> bytes | None:
+    """What `keep` was given under a key; None where there is none. Any process may ask, and none waits for it."""
+    if not (folder / FILE).is_file():
+        return None
+    connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True, timeout=60.0)
+    try:
+        row = connection.execute("SELECT outcomes FROM outcomes WHERE key = ?", (key,)).fetchone()
+    except sqlite3.OperationalError:  # a store of an older schema, which nobody has written to since
+        return None
+    finally:
+        connection.close()
+    return None if row is None else bytes(row[0])
 
 
 def last_failed(folder: Path) -> set[str]:

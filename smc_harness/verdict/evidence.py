@@ -131,7 +131,10 @@ def compare(own: Answers, dense: Answers, aggregate: Aggregate | None = None, fo
     if sorted(own.ids) != sorted(dense.ids) or len(set(own.ids)) != len(own.ids):
         return None
     first, other = (_in_order(answers) for answers in (own, dense))
-    names, number = numpy.unique(numpy.asarray(first.groups), return_inverse=True)
+    names, number = list(first.ids), numpy.arange(len(first.ids))
+    if first.groups != first.ids:
+        distinct, number = numpy.unique(numpy.asarray(first.groups), return_inverse=True)
+        names = distinct.tolist()
     sizes = numpy.bincount(number).astype(numpy.float64)
     sums = numpy.stack([numpy.bincount(number, a.values.mean(axis=1)) for a in (first, other)]).astype(numpy.float64)
     groups = tuple(map(str, names))
@@ -153,7 +156,7 @@ def _in_order(answers: Answers) -> Answers:
 
 
 def _right_or_wrong(values: Floats) -> bool:
-    return values.shape[1] == 1 and bool(numpy.isin(values, (0.0, 1.0)).all())
+    return values.shape[1] == 1 and bool(((values == 0.0) | (values == 1.0)).all())
 
 
 def _resample(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from scipy import special
 
@@ -51,6 +52,7 @@ def weigh(found: Evidence, margin: Margin) -> Finding | None:
     return Finding(max(exact.within, student.within), max(exact.beyond, student.beyond), exact.distance)
 
 
+@lru_cache(maxsize=4096)
 def _exact(table: Paired, drop: float) -> Finding:
     distance = float(score(table.lost, table.gained, table.n, drop))
     return Finding(p_at_least(table, drop), p_at_most(table, drop), distance)

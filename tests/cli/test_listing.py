@@ -154,4 +154,4 @@ def test_a_store_of_a_newer_schema_is_refused(command: Command, workshop: Worksh
     for words in (["list", "runs"], ["--pruners", "snip"]):
         done = command(*words, "--store", "kept")
         assert (done.code, done.out, done.err.count("\n")) == (4, "", 1)
-        assert "written by a newer smc-harness (schema 99; this one reads up to 2); upgrade" in done.err
+        assert "written by a newer smc-harness (schema 99; this one reads up to 3); upgrade" in done.err

@@ -15,18 +15,28 @@ DEFAULTS = {"shy": False}
 
 
 @pytest.fixture(autouse=True)
-def fake_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plugins that need no file: `broken` does not load, `shy` wants to be named, `needy` to be told a word."""
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Plugins that need no file: `broken` does not load, `shy` wants to be named, `needy` to be told a word.
 
-    def load(locator: Locator, settings: dict[str, str], name: str) -> Plugin:
+    Returns the names of those that were loaded.
+    """
+
+    def offered(locator: Locator) -> Any:
         if locator.name == "broken":
             raise PluginError(f"{locator.source}: import failed: ImportError")
-        hooks: Any = SimpleNamespace(phase="after", default=DEFAULTS.get(locator.name, True))
+        return SimpleNamespace(phase="after", default=DEFAULTS.get(locator.name, True))
+
+    def load(locator: Locator, settings: dict[str, str], name: str) -> Plugin:
+        loaded.append(name)
+        hooks = offered(locator)
         if locator.name == "needy":
             hooks.needs = ("word",)
         return Plugin(locator.kind, name, hooks, locator, settings, params=SimpleNamespace(word=settings.get("word")))
 
+    monkeypatch.setattr(choose, "offered", offered)
     monkeypatch.setattr(choose, "load", load)
+    loaded: list[str] = []
+    return loaded
 
 
 def catalogue(installed: str = "", collected: str = "", **state: Any) -> Catalogue:
@@ -46,6 +56,11 @@ def test_without_patterns_the_installed_ones_run_in_order_of_name() -> None:
 
 def test_without_patterns_the_collected_ones_replace_the_installed_ones() -> None:
     assert chosen(catalogue("snip gmp", "mine")) == ["mine"]
+
+
+def test_what_wants_to_be_named_and_is_not_is_not_loaded(loaded: list[str]) -> None:
+    chosen(catalogue("shy snip"))
+    assert loaded == ["snip"]
 
 
 def test_where_all_that_was_collected_is_broken_nothing_else_runs_in_its_place() -> None:

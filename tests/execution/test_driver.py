@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
 from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
+from smc_harness.execution import driver
 from smc_harness.execution.driver import Driver, Observer, Rules
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
 from smc_harness.execution.tracks import Dense, Track
@@ -35,6 +38,7 @@ class Recorder:
         self.jobs: list[tuple[str, dict[float, Verdict]]] = []
         self.running: list[tuple[Job, Iterator[Event]]] = []
         self.closed = False
+        self.more = False
         self.tracks: list[Track] = []
 
     def submit(self, job: Job) -> None:
@@ -98,6 +102,8 @@ def drive(tmp_path: Path):
         resolution: float | None = None,
         max_fail: int | None = None,
         task=None,
+        more: bool = False,
+        told: Callable[[Cell | CellResult], None] = lambda item: None,
     ) -> tuple[Recorder, dict[str, CellResult]]:
         task = plugin("task", "toy", task or toy_task())
         options = RunOptions()
@@ -109,10 +115,15 @@ def drive(tmp_path: Path):
             for name, pruner in pruners.items()
         ]
         recorder = Recorder(slots, script)
-        recorder.tracks = tracks
+        recorder.tracks, recorder.more = tracks, more
         found: dict[str, CellResult] = {}
-        observer = Observer(lambda cell: None, lambda result, key: found.setdefault(result.cell.id, result))
+
+        def finished(result: CellResult) -> None:
+            found[result.cell.id] = result
+            told(result)
+
         results = Results(tmp_path)
+        observer = Observer(told, finished, partial(results.settle, results.begin_session("test")))
         rules = Rules(lambda task: Tolerance(), Search(search, resolution), True, max_fail)
         Driver(tracks, lambda jobs: recorder, results, rules, observer, (), str(tmp_path)).run()
         results.close()
@@ -338,3 +349,62 @@ def test_what_is_stored_above_a_gap_is_not_measured_again(drive) -> None:
         0.5: True,
         0.8: True,
     }
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_cell_is_told_of_when_another_process_can_read_it(drive, tmp_path: Path, more: bool) -> None:
+    there: dict[float, bool] = {}
+
+    def told(item: Cell | CellResult) -> None:
+        if isinstance(item, CellResult):
+            connection = sqlite3.connect(tmp_path / "results.sqlite")
+            cells = connection.execute("SELECT m.level FROM session_cells c JOIN measurements m USING (key)").fetchall()
+            there[item.cell.level] = (item.cell.level,) in cells
+
+    drive(lambda job: play(job, GOOD), more=more, told=told)
+    assert there == dict.fromkeys(LEVELS, True)
+
+
+def test_cells_are_told_of_in_the_order_of_events(drive) -> None:
+    told: list[tuple[str, float]] = []
+
+    def tell(item: Cell | CellResult) -> None:
+        told.append(("finished", item.cell.level) if isinstance(item, CellResult) else ("started", item.level))
+
+    drive(lambda job: play(job, GOOD), more=True, told=tell)
+    assert told == [(what, level) for level in LEVELS for what in ("started", "finished")]
+
+
+@pytest.mark.parametrize(("more", "transactions"), [(False, 4), (True, 2)])
+def test_what_is_heard_while_more_is_there_is_written_in_one_transaction(
+    drive, monkeypatch: pytest.MonkeyPatch, more: bool, transactions: int
+) -> None:
+    """One is that of the dense model, whose job ends before the others begin."""
+    monkeypatch.setattr(driver, "_SECONDS", float("inf"))
+    begun = []
+    together = Results.together
+
+    def counted(results: Results):
+        if not results._connection.in_transaction:
+            begun.append(1)
+        return together(results)
+
+    monkeypatch.setattr(Results, "together", counted)
+    drive(lambda job: play(job, GOOD), more=more)
+    assert len(begun) - 2 == transactions  # opening the file and beginning the session aside
+
+
+def test_no_cell_waits_for_others_for_long(drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where events never cease, and judging takes its time."""
+    monkeypatch.setattr(driver, "_SECONDS", 0.0)
+    told = []
+    measured_when_told = []
+
+    def script(job: Job) -> Iterator[Event]:
+        for event in play(job, GOOD):
+            if isinstance(event, Measured):
+                measured_when_told.append(len(told))
+            yield event
+
+    drive(script, more=True, told=lambda item: told.extend([item] * isinstance(item, CellResult)))
+    assert measured_when_told == [0, 0, 1, 2]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +47,39 @@ def test_texts_have_the_same_hash_in_every_run(executor: ProcessExecutor, tmp_pa
     executor.submit(job_of(tmp_path, "import os, sys; raise ValueError(os.environ['PYTHONHASHSEED'])"))
     (failed,) = (event for _, event in executor.events() if isinstance(event, Failed))
     assert "ValueError: 0" in failed.error
+
+
+SHARING = """\
+import json, multiprocessing, os, sys
+from multiprocessing.forkserver import ensure_running
+sys.path.insert(0, os.getcwd())
+from pathlib import Path
+from smc_harness.conversation.options import RunOptions
+from smc_harness.discovery.loading import Locator
+from smc_harness.execution.jobs import Failed, Job, PluginRef
+from smc_harness.execution.processes import ProcessExecutor
+
+place = Locator("task", "t", "t", path=str(Path("task.py").resolve()))
+job = Job(PluginRef(place, {}, "t"), None, (), RunOptions(), 0, ".")
+executor = ProcessExecutor(2, Path("."), shared=["absent", "broken", "leaving", "heavy.loaded_by"])
+for _ in range(2):
+    executor.submit(job)
+print(json.dumps([event.error for _, event in executor.events() if isinstance(event, Failed)]))
+executor.close()
+"""
+
+
+def test_what_is_shared_is_imported_once_and_what_cannot_be_is_left_to_the_workers(workshop: Workshop) -> None:
+    """In a process of its own: there is one server in each."""
+    workshop.write("heavy.py", "import os\nprint('loud')\nloaded_by = os.getpid()\n")
+    workshop.write("broken.py", "1 / 0\n")
+    workshop.write("leaving.py", "raise SystemExit\n")
+    workshop.write("task.py", "import gc, heavy; raise ValueError(heavy.loaded_by, gc.get_freeze_count() > 0)\n")
+    environment = os.environ | {"PYTHONPATH": str(workshop.folder)}
+    words = [sys.executable, "-c", SHARING]
+    done = subprocess.run(words, cwd=workshop.folder, env=environment, capture_output=True, text=True, check=True)
+    first, second = json.loads(done.stdout)
+    assert first == second and "True" in first
 
 
 def test_every_worker_sees_one_gpu_and_a_replacement_the_same_one(tmp_path: Path) -> None:

@@ -266,7 +266,8 @@ def test_a_pruned_model_that_comes_back_as_a_file_has_the_same_value_to_the_bit(
     assert list(theirs._plans) == [level]
     found = theirs.measure(level)
     assert (found.value, found.realised, found.densities) == (expected.value, expected.realised, expected.densities)
-    outcomes = [own.artifacts.load(measured.outcomes)[0]["values"] for measured in (expected, found)]
+    pairs = ((own, expected), (theirs, found))
+    outcomes = [walk.artifacts.load(measured.outcomes)[0]["values"] for walk, measured in pairs]
     assert torch.equal(*outcomes)
 
 

@@ -7,7 +7,9 @@ import os
 import pytest
 import torch
 
+from smc_harness.cells import Measurement
 from smc_harness.store.artifacts import Artifacts
+from smc_harness.store.results import Results
 
 
 @pytest.fixture
@@ -59,3 +61,23 @@ def test_a_failed_save_leaves_nothing_behind(artifacts, monkeypatch) -> None:
         artifacts.save("abc", {"t": torch.ones(2)})
     assert not artifacts.has("abc")
     assert not [file for file in artifacts.folder.rglob("*") if file.is_file()]
+
+
+def test_what_was_handed_over_is_read_here_before_it_is_kept_and_everywhere_after(tmp_path) -> None:
+    here, elsewhere = (Artifacts(tmp_path / "artifacts") for _ in range(2))
+    values = torch.randn(3, 2, dtype=torch.float64)
+    here.hand_over("abc", {"values": values.t()}, {"ids": ["é"]})
+    assert elsewhere.load("abc") is None
+    results = Results(tmp_path)
+    results.keep("abc", "task", None, None, 0, Measurement(value=1.0, n=1, seconds=0.0), here.pending["abc"])
+    for artifacts in (here, elsewhere):
+        tensors, note = artifacts.load("abc")
+        assert torch.equal(tensors["values"], values.t()) and note == {"ids": ["é"]}
+        assert (artifacts.read("abc")[0]["values"] == values.t().numpy()).all()
+    assert not elsewhere.has("abc")
+
+
+def test_damaged_outcomes_are_none(tmp_path) -> None:
+    artifacts = Artifacts(tmp_path / "artifacts")
+    Results(tmp_path).keep("abc", "task", None, None, 0, Measurement(value=1.0, n=1, seconds=0.0), b"no outcomes")
+    assert artifacts.load("abc") is None

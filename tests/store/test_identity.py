@@ -9,12 +9,18 @@ from smc_harness.store import identity
 
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
+    forget()
+
+
+def forget() -> None:
+    """As a new process would: a source is read once in the life of one."""
+    identity._sources.cache_clear()
     identity.source_digest.cache_clear()
 
 
 def digest_after(path, text: str, of) -> str:
     path.write_text(text)
-    identity.source_digest.cache_clear()
+    forget()
     return identity.source_digest(of)
 
 
@@ -68,8 +74,21 @@ def test_a_plugin_digest_names_the_versions_of_its_libraries(tmp_path, monkeypat
     plugin.write_text("import torch\n")
     before = identity.source_digest(plugin)
     monkeypatch.setattr(identity, "_version", lambda name: "99" if name == "torch" else None)
-    identity.source_digest.cache_clear()
+    forget()
     assert identity.source_digest(plugin) != before
+
+
+def test_a_plugins_own_modules_are_those_that_its_digest_follows(tmp_path) -> None:
+    package = tmp_path / "mypack"
+    package.mkdir()
+    for name, text in (
+        ("__init__", ""),
+        ("plugin", "def f():\n    from mypack import helper\n"),
+        ("helper", ""),
+        ("other", ""),
+    ):
+        (package / f"{name}.py").write_text(text)
+    assert sorted(identity.own_modules(package / "plugin.py")) == ["mypack", "mypack.helper", "mypack.plugin"]
 
 
 def test_import_cycles_end(tmp_path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.errors import UsageError
-from smc_harness.store.results import Results, existing
+from smc_harness.store.results import Results, existing, outcomes
 
 MEASURED = Measurement(value=0.1 + 0.2, n=3, seconds=1.0, densities={"w": 0.5}, diagnosis=["d"], logged={"k": 1})
 
@@ -33,12 +33,35 @@ def test_another_connection_sees_a_measurement_as_soon_as_keep_returns(tmp_path)
     assert sqlite3.connect(tmp_path / "results.sqlite").execute("SELECT COUNT(*) FROM measurements").fetchone() == (1,)
 
 
+def test_what_is_written_together_is_seen_together_or_not_at_all(tmp_path) -> None:
+    results, elsewhere = Results(tmp_path), Results(tmp_path)
+    with results.together():
+        results.keep("first", "task", None, None, 0, MEASURED, b"outcomes")
+        results.begin_session("command")
+        assert elsewhere.find(["first"]) == {} and outcomes(tmp_path, "first") is None
+    assert elsewhere.find(["first"]) and outcomes(tmp_path, "first") == b"outcomes"
+    with pytest.raises(KeyError), results.together():
+        results.keep("second", "task", None, None, 0, MEASURED, b"outcomes")
+        raise KeyError
+    assert results.find(["second"]) == {} and outcomes(tmp_path, "second") is None
+
+
+def test_where_there_is_no_store_or_an_old_one_there_are_no_outcomes(tmp_path) -> None:
+    assert outcomes(tmp_path, "key") is None
+    assert list(tmp_path.iterdir()) == []
+    Results(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "results.sqlite")
+    connection.executescript("DROP TABLE outcomes; PRAGMA user_version = 2")
+    connection.close()
+    assert outcomes(tmp_path, "key") is None
+
+
 def test_a_store_of_a_newer_schema_is_refused_in_one_line(tmp_path) -> None:
     Results(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "results.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(UsageError, match="newer smc-harness .schema 99; this one reads up to 2.; upgrade"):
+    with pytest.raises(UsageError, match="newer smc-harness .schema 99; this one reads up to 3.; upgrade"):
         Results(tmp_path)
 
 
@@ -54,7 +77,7 @@ def test_a_store_of_the_first_schema_gets_what_it_lacks_and_keeps_what_it_has(tm
     results.keep("key", "task", None, None, 0, MEASURED)
     results.close()
     connection = sqlite3.connect(tmp_path / "results.sqlite")
-    connection.executescript("DROP TABLE reports; PRAGMA user_version = 1")
+    connection.executescript("DROP TABLE reports; DROP TABLE outcomes; PRAGMA user_version = 1")
     connection.close()
     again = Results(tmp_path)
     again.keep_report(1, "{}")
