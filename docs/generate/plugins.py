@@ -22,8 +22,8 @@ Generated from the plugins by `python -m docs.generate`. Those in bold run by de
 others run when they are named (`--pruners`, `--variant`).
 
 A cost is that of one level, dense training aside; what levels share (scores, rounds) is done once. Every pruner takes
-`allocation` (`global`, `uniform`, `erk`) and `pattern` (`none`, N:M such as `2:4` or `4:8`, tiles such as `4x4`) beside
-its own parameters: `--variant snip-erk=snip,allocation=erk`, `--variant m24=magnitude-after,pattern=2:4`,
+`allocation` (`global`, `uniform`, `erk`, `rows`) and `pattern` (`none`, N:M such as `2:4` or `4:8`, tiles such as
+`4x4`) beside its own parameters: `--variant snip-erk=snip,allocation=erk`, `--variant m24=magnitude-after,pattern=2:4`,
 `--set gmp.pattern=4x4`. An N:M pattern has one level only, which replaces the grid. `--controls` adds two controls of
 every pruner: `NAME~random`, and `NAME~own-ratios` with the pruner's own ratio in every tensor.
 """

@@ -51,7 +51,7 @@ def _what(group: argparse._ArgumentGroup) -> None:
     add("--tasks", metavar="GLOB,..", help="tasks by name or glob (default: those collected, else the mini tasks)")
     add("--pruners", metavar="GLOB,..", help="pruners by name or glob (default: those collected, else the paper's)")
     add("--variant", action="append", default=[], metavar="NAME=SPEC", help="a pruner under another name with other "
-        "parameters, allocation (global, uniform, erk) or pattern (2:4, 4x4): snip-erk=snip,batches=64,allocation=erk")  # fmt: skip
+        "parameters, allocation (global, uniform, erk, rows) or pattern (2:4, 4x4): snip-erk=snip,batches=64,allocation=erk")  # fmt: skip
     add("--set", action="append", default=[], metavar="NAME.PARAM=VALUE", help="a parameter of a task or pruner")
     add("--controls", action="store_true", help="run two controls of every pruner, too: NAME~random, and "
         "NAME~own-ratios with its ratio in every tensor")  # fmt: skip

@@ -28,6 +28,8 @@ def kept_counts(
 
 def _rate(shape: Sequence[int], allocation: str) -> float:
     """What the number of kept weights of a tensor is proportional to."""
+    if allocation not in ("uniform", "erk"):
+        raise ValueError(f"allocation {allocation!r} given; uniform or erk would work")
     size = math.prod(shape)
     return float(size if allocation == "uniform" else sum(shape) * bool(size))
 

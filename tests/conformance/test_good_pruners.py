@@ -33,7 +33,7 @@ def test_it_conforms_under_a_pattern(pattern: str) -> None:
     assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "erk"])
+@pytest.mark.parametrize("allocation", ["uniform", "erk", "rows"])
 def test_it_conforms_under_an_allocation(allocation: str) -> None:
     report = check_pruner("snip", parameters={"allocation": allocation})
     assert report.ok, str(report)

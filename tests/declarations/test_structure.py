@@ -35,6 +35,12 @@ def test_n_of_m_leaves_no_choice_of_allocation() -> None:
         read_structure("erk", "2:4", "mine")
 
 
+def test_a_tile_is_no_part_of_a_row() -> None:
+    assert read_structure("rows", "none", "mine") == Structure("rows")
+    with pytest.raises(UsageError, match="pattern=4x4 prunes tiles; allocation=global, uniform or erk would work"):
+        read_structure("rows", "4x4", "mine")
+
+
 def test_only_n_of_m_fixes_the_levels() -> None:
     assert read_structure("global", "4:8", "mine").levels == (0.5,)
     assert read_structure("global", "1:4", "mine").levels == (0.75,)

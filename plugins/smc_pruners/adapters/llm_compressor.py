@@ -76,6 +76,8 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage]:
         raise UsageError(f"pattern={structure.pattern} given; N:M such as 2:4 would work")
     if structure.pattern is None and structure.allocation == "global":
         raise UsageError("allocation=global given; llm-compressor prunes layer by layer: uniform or erk would work")
+    if structure.allocation == "rows" and not context.params.exact:
+        raise UsageError("allocation=rows given; what settles it is left out by exact=False: exact=True would work")
     return [Train(), Prune(level), Train()] if context.params.train else [Train(), Prune(level)]
 
 
@@ -87,7 +89,7 @@ def apply_mask(model: nn.Module, level: float, context: PrunerContext) -> Mappin
     # of equal scores, this tells nothing but how many weights of each layer go
     counted = context.select({key: weight.new_zeros(weight.shape) for key, weight in prunable.items()}, level)
     counts = {key: int((~kept).sum()) for key, kept in counted.items()}
-    even = context.structure.allocation == "uniform" or context.pattern is not None
+    even = context.structure.allocation in ("uniform", "rows") or context.pattern is not None
     shares = {key: level if even else counts[key] / prunable[key].numel() for key in prunable if counts[key]}
     with _quiet():
         for keys in _rounds(model, list(shares), context):

@@ -79,6 +79,8 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage]:
     method, structure = context.params.method, context.structure
     if structure.pattern is not None:
         raise UsageError(f"pattern={structure.pattern} given; {method} chooses the weights: pattern=none would work")
+    if structure.allocation == "rows":
+        raise UsageError(f"allocation=rows given; {method} ranks whole tensors: global, uniform or erk would work")
     if structure.allocation == "global" and method in BUILT_IN and method.endswith("_structured"):
         raise _within_a_tensor(method)
     return default_plan(context.params.phase, level)

@@ -281,6 +281,13 @@ def test_a_library_that_is_not_here_is_named_with_its_extra_before_anything_is_t
         talk.hook.plan(level=0.5, context=talk.pruner)
 
 
+def test_rows_need_the_exact_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smc_pruners.adapters._library.find_spec", lambda name: object())
+    talk, _ = asked("perceptron", Params(exact=False), axes=("rows", "none"))
+    with pytest.raises(UsageError, match="allocation=rows given; .* exact=True would work"):
+        talk.hook.plan(level=0.5, context=talk.pruner)
+
+
 @pytest.mark.parametrize(
     ("axes", "message"),
     [(("global", "none"), "uniform or erk would work"), (("uniform", "2x2"), "N:M such as 2:4 would work")],

@@ -324,6 +324,7 @@ def test_parameters_that_cannot_be_are_refused_at_once(given: dict[str, str], me
     [
         (Params("ln_structured", "n=2"), ("global", "none"), "uniform or erk would work"),
         (Params(), ("global", "2:4"), "pattern=none would work"),
+        (Params(), ("rows", "none"), "ranks whole tensors: global, uniform or erk would work"),
     ],
 )
 def test_what_cannot_go_together_is_refused_before_anything_is_trained(
