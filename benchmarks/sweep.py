@@ -5,10 +5,10 @@
 FOLDER: an encoder with its tokeniser, such as all-MiniLM-L6-v2; a seeded head is put on it. DIR: the folder that
 --data-dir names. 200 of its questions are asked with four choices each: 800 sequences. All on one thread.
 
-- ours: the task `csqa` and the pruner `magnitude-after` as a run walks them, without training (`steps=0`): from the files
-  to the measurement of every level, in a new store.
-- script: for every level the tokeniser and the model are loaded, every sequence is padded to 128 tokens, a
-  batch holds eight questions, and torch.nn.utils.prune prunes the same layers.
+- ours: the task `csqa` and the pruner `magnitude-after` as a run walks them, without training (`steps=0`): from the
+  files to the measurement of every level, in a new store.
+- script: for every level the tokeniser and the model are loaded, every sequence is padded to 128 tokens, a batch holds
+  eight questions, and torch.nn.utils.prune prunes the same layers.
 - bare: the matrix products of the encoder's linear layers and of its attention, on the tokens of our batches without
   their padding, and nothing else.
 
@@ -49,7 +49,7 @@ Answers = dict[float, Tensor]
 
 
 def prepare(model: Path, questions: Path, folder: Path) -> None:
-    """`encoder` with a head of its own, and `questions.jsonl`, where a right answer beyond the fourth place takes it."""
+    """`encoder`, with a head of its own, and `questions.jsonl`, each with the right answer among four."""
     torch.manual_seed(0)
     AutoModelForMultipleChoice.from_pretrained(model).save_pretrained(folder / "encoder")
     AutoTokenizer.from_pretrained(model).save_pretrained(folder / "encoder")

@@ -109,12 +109,15 @@ class Conversation:
             raise PluginError(f"{self.task.name}: recipe returned {type(found).__name__}; a Recipe would work")
         return found
 
-    def evaluate(self, model: nn.Module, split: str) -> tuple[Outcomes, float]:
-        """Outcomes and metric of the model on a split. Raises PluginError unless there is one outcome per example."""
+    def evaluate(self, model: nn.Module, split: str, precision: str | None = None) -> tuple[Outcomes, float]:
+        """Outcomes and metric of the model on a split. Raises PluginError unless there is one outcome per example.
+
+        precision: where it is another than the run's.
+        """
         was_training = model.training
         model.eval()
         with torch.inference_mode(), self.seeded(self.task, "evaluate"):
-            with forward_pass(self.device, self.options.precision):
+            with forward_pass(self.device, precision or self.options.precision):
                 outcomes = self._required("evaluate", self.hook.evaluate(model=model, split=split, context=self.task))
             if not isinstance(outcomes, Outcomes):
                 raise PluginError(f"{self.task.name}: evaluate returned {type(outcomes).__name__}; Outcomes would work")
