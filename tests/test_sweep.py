@@ -54,7 +54,7 @@ def test_both_sides_give_the_same_answers_and_ratios_are_told(
     assert sweep.main() in (0, 1)
     found = json.loads((tmp_path / "out.json").read_text())
     assert [ratio["what"] for ratio in found["ratios"]] == ["script / ours", "ours / bare products"]
-    assert found["checked"]== ["the answers to 12 questions at 0.2, 0.488"]
+    assert found["checked"] == ["the answers to 12 questions at 0.2, 0.488"]
     assert found["figures"]["sequences"].startswith("48, ")
 
 
