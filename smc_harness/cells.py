@@ -82,6 +82,11 @@ class Cell:
         return visible(f"{self.task}::{self.pruner}[{show_level(self.level)},seed{self.seed}]")
 
 
+AGREEMENT = ("evaluated_in", "agreement", "score_difference")
+"""What a dense measurement logs under --evaluate-in: that precision, the share of the outcomes that are as in the run's
+own, and by how much the score is above the score there."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What one evaluation of one model gave; the part of a result that is kept in the store.
@@ -107,6 +112,12 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def agreement(self) -> dict[str, Any]:
+        """What it logged of AGREEMENT: all or nothing."""
+        found = {name: self.logged[name] for name in AGREEMENT if name in self.logged}
+        return found if len(found) == len(AGREEMENT) else {}
 
 
 @dataclass(frozen=True)

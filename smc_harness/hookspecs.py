@@ -378,7 +378,8 @@ def update_mask(
 def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcomes | None:
     """Score the model on a split.
 
-    When: after the last stage of a plan (split "test"), and during training where the recipe selects.
+    When: after the last stage of a plan (split "test"), and during training where the recipe selects. Under
+    --evaluate-in, a dense model is scored twice, in either precision.
     First result wins; required of every task.
     model: in eval mode, without gradients.
     split: "test", or "valid".

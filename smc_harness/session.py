@@ -203,6 +203,7 @@ def plan(session: Session) -> list[Track]:
         threads=options.threads,
         device=session.device.kind,
         precision=options.precision,
+        evaluate_in=options.evaluate_in,
         wrappers=tuple(plugin.identity for plugin in session.config.stash.get("listeners", ()) if wraps(plugin)),
     )
     tracks: dict[tuple[str, str, int], Track] = {}

@@ -14,7 +14,7 @@ from smc_harness.documents.writing import plain
 from smc_harness.verdict.first_fail import FirstFail, first_fails
 from smc_harness.verdict.margin import USUAL
 
-OPTIONS = ("device", "limit", "precision", "scope", "seed", "threads", "verdict")
+OPTIONS = ("device", "evaluate_in", "limit", "precision", "scope", "seed", "threads", "verdict")
 """Options that say what is measured, and how it is judged."""
 _MEASURED = (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE)
 

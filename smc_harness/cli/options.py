@@ -81,6 +81,8 @@ def _how(group: argparse._ArgumentGroup) -> None:
         "mps; auto (default): cuda where there is a GPU that torch can use, else cpu")  # fmt: skip
     add("--precision", choices=PRECISIONS, default="float32", help="of the forward passes (default float32); weights, "
         "optimisers, scores and masks are float32 in either case")  # fmt: skip
+    add("--evaluate-in", choices=PRECISIONS, help="precision of the evaluations that are reported (default: that of "
+        "--precision); how far the dense outcomes agree with it is reported, too")  # fmt: skip
     add("--store", default=".smc-harness", metavar="DIR", help="where results and trained states are kept")
     add("--cache-clear", action="store_true", help="empty the store first")
     add("--data-dir", metavar="DIR", help="folder of local datasets")

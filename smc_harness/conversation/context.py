@@ -105,20 +105,21 @@ class TaskContext(Context):
     def outputs(
         self,
         split: str,
-        size: int,
+        size: int | None,
         function: Callable[[Any], Sequence[Any] | torch.Tensor],
         length: Callable[[Any], int] | None = None,
     ) -> list[Any]:
         """What a function of a batch gives for every example of a split, in order.
 
         function: receives at most `size` examples, collated, on the device; returns a tensor or sequence with one entry
-        per example. Where memory runs out it is called again with half as many. length: of an example, to batch those
-        of similar length.
+        per example. Where memory runs out it is called again with half as many. length: of an example in tokens, those
+        of all its inputs, to batch those of similar length. size: None: with their padding, as many tokens as suit the
+        device, which is the quickest where lengths vary.
         """
-        from smc_harness.conversation.memory import outputs
+        from smc_harness.conversation.memory import outputs, tokens_at_once
 
         talk = self._talk()
-        return outputs(talk.split(split), size, talk.collate, function, length)
+        return outputs(talk.split(split), size, talk.collate, function, length, tokens_at_once(talk.device))
 
 
 @dataclass

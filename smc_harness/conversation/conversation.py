@@ -7,7 +7,6 @@ that wrap. Everything that a hook may ask for through its context is answered he
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from smc_harness.conversation.context import Context, PrunerContext, TaskContext
 from smc_harness.conversation.device import forward_pass
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import relay
+from smc_harness.conversation.splits import Kept, checked, with_valid
 from smc_harness.declarations.outcomes import Outcomes
 from smc_harness.declarations.recipe import Recipe
 from smc_harness.declarations.structure import Structure
@@ -31,9 +31,8 @@ from smc_harness.errors import PluginError
 from smc_harness.sparsity import scope
 from smc_harness.sparsity.select import select
 
-_SPLITS_KEPT = 2
-_splits: OrderedDict[tuple[object, ...], Mapping[str, Sequence[Any]]] = OrderedDict()
-"""Splits of the last tasks seen by this process: the cells of a task share its data."""
+_splits = Kept()
+"""Of this process: the cells of a task share its data."""
 
 
 class Conversation:
@@ -74,18 +73,16 @@ class Conversation:
         if self._data is not None:
             return self._data
         key = (self.task_plugin.identity, self.task.session_seed, self.task.seed, self.options.data_identity())
-        if key not in _splits:
+        self._data = _splits.get(key)
+        if self._data is None:
             with self.seeded(self.task, "data"):
                 given = self._required("prepare_data", self.hook.prepare_data(context=self.task))
-            _splits[key] = _checked_splits(given, self.options.limit, self.task.name)
+            self._data = checked(given, self.options.limit, self.task.name)
             # before anyone sees the splits, so that a vocabulary is built from the same examples in every process
             selection = self.recipe(retraining=False).selection
             if selection is not None and selection.split == "valid" and "valid" not in given:
-                _splits[key] = _carve_valid(_splits[key], self.task.seed_for("valid"))
-            while len(_splits) > _SPLITS_KEPT:
-                _splits.popitem(last=False)
-        _splits.move_to_end(key)
-        self._data = _splits[key]
+                self._data = with_valid(self._data, self.task.seed_for("valid"))
+            _splits.put(key, self._data)
         return self._data
 
     def build_model(self) -> nn.Module:
@@ -109,12 +106,15 @@ class Conversation:
             raise PluginError(f"{self.task.name}: recipe returned {type(found).__name__}; a Recipe would work")
         return found
 
-    def evaluate(self, model: nn.Module, split: str) -> tuple[Outcomes, float]:
-        """Outcomes and metric of the model on a split. Raises PluginError unless there is one outcome per example."""
+    def evaluate(self, model: nn.Module, split: str, precision: str | None = None) -> tuple[Outcomes, float]:
+        """Outcomes and metric of the model on a split. Raises PluginError unless there is one outcome per example.
+
+        precision: where it is another than the run's.
+        """
         was_training = model.training
         model.eval()
         with torch.inference_mode(), self.seeded(self.task, "evaluate"):
-            with forward_pass(self.device, self.options.precision):
+            with forward_pass(self.device, precision or self.options.precision):
                 outcomes = self._required("evaluate", self.hook.evaluate(model=model, split=split, context=self.task))
             if not isinstance(outcomes, Outcomes):
                 raise PluginError(f"{self.task.name}: evaluate returned {type(outcomes).__name__}; Outcomes would work")
@@ -234,30 +234,6 @@ def seed_globally(seed: int) -> None:
         torch.mps.manual_seed(seed)
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
-
-
-def _checked_splits(given: object, limit: int | None, task: str) -> dict[str, Sequence[Any]]:
-    if not isinstance(given, Mapping) or not {"train", "test"} <= set(given):
-        raise PluginError(f"{task}: prepare_data must return a dict with at least 'train' and 'test'")
-    splits = dict(given)
-    for name, examples in splits.items():
-        if not len(examples):
-            raise PluginError(f"{task}: the split {name!r} is empty")
-    if limit is not None:
-        splits["test"] = [splits["test"][i] for i in range(min(limit, len(splits["test"])))]
-    return splits
-
-
-def _carve_valid(splits: Mapping[str, Sequence[Any]], seed: int) -> dict[str, Sequence[Any]]:
-    """Hold out every tenth example of a seeded shuffle of `train`."""
-    train = splits["train"]
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).tolist()
-    held_out = set(order[::10])
-    return {
-        **splits,
-        "train": [train[i] for i in range(len(train)) if i not in held_out],
-        "valid": [train[i] for i in sorted(held_out)],
-    }
 
 
 def _on_cpu(outcomes: Outcomes) -> Outcomes:

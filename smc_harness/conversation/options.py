@@ -19,6 +19,7 @@ class RunOptions:
     wrappers: identities of the session plugins that wrap hooks of tasks and pruners, since they can change numbers.
     threads: intra-op threads of every stage; one, unless --threads says otherwise.
     device: `cpu`, `cuda` or `mps`; which GPU of several is the worker's affair. precision: one of PRECISIONS.
+    evaluate_in: the same, of the evaluations that are reported; None: the precision of all else.
     """
 
     session_seed: int = 0
@@ -31,7 +32,13 @@ class RunOptions:
     threads: int = 1
     device: str = "cpu"
     precision: str = "float32"
+    evaluate_in: str | None = None
     wrappers: tuple[str, ...] = ()
+
+    @property
+    def evaluated_apart(self) -> str | None:
+        """The precision of reported evaluations, where it is not that of the training."""
+        return self.evaluate_in if self.evaluate_in != self.precision else None
 
     def data_identity(self) -> str:
         """Digest of the files and of how many examples are scored; paths do not enter."""

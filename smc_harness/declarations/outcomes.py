@@ -35,5 +35,10 @@ class Outcomes:
         known: dict[Hashable, int] = {}
         return torch.tensor([known.setdefault(item, len(known)) for item in predictions], dtype=torch.long)
 
+    def agreement(self, other: Outcomes) -> float:
+        """Share of the examples with the same values in both; predictions may have got other codes."""
+        same = (self.values == other.values).reshape(len(self), -1).all(dim=1)
+        return float(same.double().mean())
+
     def __len__(self) -> int:
         return int(self.values.shape[0])

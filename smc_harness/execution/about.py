@@ -32,9 +32,10 @@ def about(task: Plugin, denses: Sequence[Dense], tolerance: Margin) -> dict[str,
     """The object of the `tasks` member of `--json`. denses: the task's dense models, one a seed. tolerance: its own.
 
     data: of each seed, a short digest of the files that the task reads; null where it reads none. By seed, since folds
-    read other files.
+    read other files. evaluation: of each seed, what --evaluate-in made of the dense outcomes.
     """
     measured = [dense.measurement for dense in denses if dense.measurement is not None]
+    evaluation = {d.seed: d.measurement.agreement for d in denses if d.measurement and d.measurement.agreement}
     files = {dense.seed: digest(dense.options.files)[:8] for dense in denses if dense.options.files}
     return {
         "chance": task.declared("chance"),
@@ -49,4 +50,4 @@ def about(task: Plugin, denses: Sequence[Dense], tolerance: Margin) -> dict[str,
         "tolerance": str(tolerance),
         "params": asdict(task.params) if task.params is not None else {},
         "data": files or None,
-    }
+    } | ({"evaluation": evaluation} if evaluation else {})

@@ -91,4 +91,6 @@ def chain(start: str, plan: Sequence[Stage], level: float | None, pruner: Plugin
 
 def cell(last: str, task: Plugin, options: RunOptions) -> str:
     """Key of the measurement taken after the stage with key `last`."""
-    return digest(last, "measured", task.identity, options.data_identity(), options.scope)
+    apart = options.evaluated_apart
+    how = () if apart is None else ("evaluated in", apart)
+    return digest(last, "measured", task.identity, options.data_identity(), options.scope, *how)

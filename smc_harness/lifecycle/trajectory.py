@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smc_harness.cells import Measurement
+from smc_harness.cells import AGREEMENT, Measurement
 from smc_harness.conversation.conversation import Conversation
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import implements
@@ -108,7 +108,7 @@ class Trajectory:
         model, now = self._live()
         prunable = self.talk.prunable(model)
         self.progress("evaluate", 0, 1)
-        outcomes, value = self.talk.evaluate(model, "test")
+        outcomes, value = self._evaluate(model, dense=level is None)
         masks.audit(now.mask, prunable, "after evaluation")
         self._check_pattern(now.mask, level)
         declared = self.talk.task_plugin.declared
@@ -131,6 +131,17 @@ class Trajectory:
             logged=dict(self.talk.pruner.logged | self.talk.task.logged),
             outcomes=kept,
         )
+
+    def _evaluate(self, model: nn.Module, dense: bool) -> tuple[Outcomes, float]:
+        """Outcomes and metric on `test`; of a dense model also what the precision of the evaluation makes of them."""
+        apart = self.talk.options.evaluated_apart
+        if apart is None or not dense:
+            return self.talk.evaluate(model, "test", apart)
+        plain, score = self.talk.evaluate(model, "test")
+        outcomes, value = self.talk.evaluate(model, "test", apart)
+        for name, found in zip(AGREEMENT, (apart, plain.agreement(outcomes), value - score), strict=True):
+            self.talk.task.log(name, found)
+        return outcomes, value
 
     def plan(self, level: float) -> Sequence[Stage]:
         assert self.talk.pruner_plugin is not None

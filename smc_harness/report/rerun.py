@@ -25,6 +25,7 @@ USUAL: Mapping[str, Any] = {
     "threads": 1,
     "device": "auto",
     "precision": "float32",
+    "evaluate_in": None,
     "store": ".smc-harness",
     "data_dir": None,
     "model_dir": None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Pooled, Verdict
+from smc_harness.cells import AGREEMENT, Cell, CellResult, Judgement, Measurement, Pooled, Verdict
 from smc_harness.documents.strict import (
     INTEGER_OR_NONE,
     NUMBER,
@@ -242,9 +242,21 @@ def _denses(tasks: Mapping[str, Any], results: Sequence[CellResult]) -> dict[tup
             of_kind(score, NUMBER_OR_NONE, f"{place}.dense_by_seed.{seed}")
             cell = cells.get((task, number))
             logged = {name: value for name, value in (cell.logged if cell else {}).items() if name == "selected_on"}
+            logged |= _agreement(about, seed, place)
             measured = None if score is None else Measurement(score, cell.n if cell else n or 1, 0.0, logged=logged)
             denses[task, number] = SavedDense(unit, measured)
     return denses
+
+
+def _agreement(about: Any, seed: str, place: str) -> dict[str, Any]:
+    """What --evaluate-in made of a seed's dense outcomes; nothing where the run had no such option."""
+    found = about.get("evaluation", {})
+    found = of_kind(found, dict, f"{place}.evaluation").get(seed)
+    if found is None:
+        return {}
+    where = f"{place}.evaluation.{seed}"
+    kinds: tuple[Kind, ...] = (str, NUMBER, NUMBER)
+    return {name: member(found, name, kind, where) for name, kind in zip(AGREEMENT, kinds, strict=True)}
 
 
 def _seed(text: str, place: str) -> int:

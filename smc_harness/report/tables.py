@@ -13,7 +13,8 @@ from rich.measure import Measurement as Width
 from rich.table import Table
 from rich.text import Text
 
-from smc_harness.cells import CellResult, Measurement, Verdict, counted, show_level, visible
+from smc_harness.cells import AGREEMENT, CellResult, Measurement, Verdict, counted, show_level, visible
+from smc_harness.conversation.options import PRECISIONS
 from smc_harness.report.terminal import STYLES
 from smc_harness.verdict.controls import compare
 from smc_harness.verdict.first_fail import FirstFail, OverSeeds, first_fails, over_seeds
@@ -124,6 +125,7 @@ def first_fail(console: Console, run: Run, results: Sequence[CellResult]) -> Non
 def explained(run: Run, found: Sequence[FirstFail]) -> list[str]:
     """What the marks in a table of first fails mean, and on what weights were selected, a line each."""
     lines = [f"{visible(task)}: the weights were selected on {how}" for task, how in _selections(run).items()]
+    lines += _agreements(run)
     over = over_seeds(found)
     if over:
         lines.append("of several seeds: the median one; where the first of them fails, and the last")
@@ -212,6 +214,23 @@ def _selections(run: Run) -> dict[str, str]:
         if dense.measurement is not None and (how := dense.measurement.logged.get("selected_on")) in words:
             found[task] = words[how]
     return found
+
+
+def _agreements(run: Run) -> list[str]:
+    """Of tasks that were evaluated in another precision: what that made of the dense outcomes, of the worst seed."""
+    worst: dict[str, tuple[float, str]] = {}
+    for (task, _), dense in run.denses.items():
+        if dense.measurement is None or not dense.measurement.agreement:
+            continue
+        value = dense.measurement.value
+        low, share, difference = (dense.measurement.agreement[name] for name in AGREEMENT)
+        usual = next(precision for precision in PRECISIONS if precision != low)
+        line = (
+            f"{visible(task)}: evaluated in {low}, dense {score(value, dense.unit)}; in {usual} "
+            f"{score(value - difference, dense.unit)}, {100 * share:.2f} % of the outcomes are the same"
+        )
+        worst[task] = min(worst.get(task, (share, line)), (share, line))
+    return [line for _, line in worst.values()]
 
 
 def _dense(run: Run, results: Sequence[CellResult], task: str) -> Text:

@@ -119,6 +119,7 @@ class Terminal:
         device = f"device {session.device.kind}" + (f" ({counted(len(gpus), 'GPU')})" if gpus else "")
         how = [device] * (session.device.kind != "cpu")
         how += [f"precision {options.precision}"] * (options.precision != "float32")
+        how += [f"evaluated in {options.evaluate_in}"] * (options.evaluate_in not in (None, options.precision))
         self.line(
             f"smc-harness {__version__}, torch {version('torch')}, scope {options.scope}, session seed {options.seed}, "
             f"{''.join(f'{item}, ' for item in how)}store {session.store}"

@@ -34,7 +34,9 @@ class Trajectory:
         """What was asked: the trajectory, how it was judged, and the parameters of task and pruner."""
         options, collection = session.config.options, session.collection
         found = asdict(self) | {"phase": collection.pruners[self.pruner].phase}
-        found |= {name: getattr(options, name) for name in ("scope", "search", "verdict", "limit", "precision")}
+        found |= {
+            name: getattr(options, name) for name in ("scope", "search", "verdict", "limit", "precision", "evaluate_in")
+        }
         found |= {"session_seed": options.seed, "params_digest": collection.pruners[self.pruner].params_digest}
         for plugin in (collection.tasks[self.task], collection.pruners[self.pruner]):
             own = asdict(plugin.params) if plugin.params is not None else {}

@@ -56,7 +56,8 @@ def most_probable(
 ) -> Outcomes:
     """1.0 for each example whose most probable class is the right one, else 0.0.
 
-    logits: from a batch to [batch, classes], without NaN. length: of an example, to batch those of similar length.
+    logits: from a batch to [batch, classes], without NaN. length: tokens of an example, to batch those of similar
+    length.
     """
     size = context.params.evaluation_batch
     found = context.outputs(split, size, lambda batch: logits(batch).argmax(-1).cpu(), length)

@@ -30,7 +30,7 @@ class PretrainedParams:
     checkpoint as it is, its own output layers included. micro_batch: of the examples of a step, how many at
     once (fewer need less memory). gradient_checkpointing: keep a layer's input alone and compute the rest again in the
     backward pass: less memory for a third more work. learning_rate: the peak; warmup: steps up to it.
-    evaluation_batch: examples scored at once.
+    evaluation_batch: examples scored at once; none: as many as suit the device.
     """
 
     model: str
@@ -40,7 +40,7 @@ class PretrainedParams:
     gradient_checkpointing: bool = False
     learning_rate: float = 1e-5
     warmup: int = 150
-    evaluation_batch: int = 64
+    evaluation_batch: int | None = None
 
     may_be_zero: ClassVar[tuple[str, ...]] = ("warmup",)
 

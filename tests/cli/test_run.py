@@ -487,6 +487,28 @@ def test_what_the_cpu_measured_is_found_again_by_auto_where_there_is_no_gpu(
     assert (again["session"]["machine"]["device"], again["session"]["machine"]["gpus"]) == ("cpu", 0)
 
 
+def test_evaluating_in_another_precision_trains_nothing_dense_again_and_tells_the_agreement(
+    command: Command, workshop: Workshop
+) -> None:
+    workshop.toy()
+    assert command(*TOY).code == 0
+    plain = json.loads((workshop.folder / "out.json").read_text())
+    ran = command(*TOY, "--evaluate-in", "bfloat16", "-v")
+    assert ran.code == 0, ran.err
+    found = json.loads((workshop.folder / "out.json").read_text())
+    assert not found["cells"][0]["cached"]
+    assert "evaluation" not in plain["tasks"]["toy"]
+    told = found["tasks"]["toy"]["evaluation"]["0"]
+    assert told["evaluated_in"] == "bfloat16"
+    assert 0.9 < told["agreement"] <= 1
+    assert found["tasks"]["toy"]["dense"] - told["score_difference"] == pytest.approx(plain["tasks"]["toy"]["dense"])
+    assert ", evaluated in bfloat16, store " in ran.out
+    line = next(line for line in ran.out.splitlines() if line.startswith("toy: evaluated in bfloat16, dense "))
+    assert line.endswith("of the outcomes are the same")
+    again = command("report", "out.json")
+    assert line in again.out
+
+
 def test_another_precision_is_another_measurement_and_is_named(command: Command, workshop: Workshop) -> None:
     workshop.toy()
     assert "precision" not in command(*TOY).out

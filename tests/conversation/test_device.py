@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from smc_harness import Outcomes, Train, hookimpl
+from smc_harness import Outcomes, Recipe, Selection, Train, hookimpl
 from smc_harness.conversation.device import is_broken, repeatable
 from smc_harness.lifecycle.trajectory import Trajectory
 from tests.toys import pruner_of
 
 Make = Callable[..., Trajectory]
+
+
+@hookimpl
+def by_size(model, context):
+    return {name: parameter.detach().abs() for name, parameter in context.prunable(model)}
 
 
 @pytest.fixture
@@ -83,6 +88,59 @@ def test_forward_passes_alone_have_the_precision(trajectory: Make, seen: dict[st
     model, now = walk._live()
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert {tensor.dtype for tensor in now.mask.values()} == {torch.bool}
+
+
+def test_reported_evaluations_alone_may_have_a_precision_of_their_own(
+    trajectory: Make, toy_module: Any, seen: dict[str, set[Any]]
+) -> None:
+    judge, met = toy_module.evaluate, []
+
+    @hookimpl
+    def evaluate(model, split, context):
+        met.append((split, torch.is_autocast_enabled("cpu")))
+        return judge(model, split, context)
+
+    @hookimpl
+    def recipe(context):
+        return Recipe(20, 32, lambda groups: torch.optim.SGD(groups, lr=0.01), selection=Selection("valid", 10))
+
+    toy_module.evaluate, toy_module.recipe = evaluate, recipe
+    walk = trajectory(pruner_that_notes(*seen["note"]), evaluate_in="bfloat16")
+    walk.measure(0.5)
+    assert met == [("valid", False), ("valid", False), ("test", True)]
+    assert seen["loss"] == {(False, torch.float32)}
+    assert {parameter.dtype for parameter in walk._live()[0].parameters()} == {torch.float32}
+
+
+def test_what_is_trained_does_not_depend_on_how_it_is_evaluated(trajectory: Make) -> None:
+    weights = []
+    for precision in (None, "bfloat16"):
+        walk = trajectory(pruner_of("before", compute_scores=by_size), evaluate_in=precision, store=str(precision))
+        walk.measure(0.5)
+        weights.append([parameter.detach() for parameter in walk._live()[0].parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
+
+
+def test_the_dense_model_says_how_far_its_outcomes_agree(trajectory: Make, toy_module: Any) -> None:
+    judge = toy_module.evaluate
+
+    @hookimpl
+    def evaluate(model, split, context):
+        found = judge(model, split, context)
+        values = found.values.clone()
+        if torch.is_autocast_enabled("cpu"):
+            values[:40] = 1 - values[:40]  # as if rounding changed a quarter of the 160 answers
+        return Outcomes(values)
+
+    toy_module.evaluate = evaluate
+    plain = trajectory(store="plain").measure(None)
+    low = trajectory(evaluate_in="bfloat16", store="low").measure(None)
+    assert plain.agreement == {}
+    assert low.agreement["evaluated_in"] == "bfloat16"
+    assert low.agreement["agreement"] == pytest.approx(0.75, abs=0.02)  # real rounding may move an answer or two
+    assert low.value - low.agreement["score_difference"] == pytest.approx(plain.value)
+    pruned = trajectory(pruner_of("before", compute_scores=by_size), evaluate_in="bfloat16", store="low").measure(0.5)
+    assert pruned.agreement == {}
 
 
 def test_optimiser_state_is_float32(trajectory: Make) -> None:

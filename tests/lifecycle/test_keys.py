@@ -72,6 +72,16 @@ def test_the_start_depends_on_seeds_data_threads_device_and_precision(change) ->
     assert keys.root(task, RunOptions(), 0) != keys.root(task, replace(RunOptions(), **change), 0)
 
 
+def test_the_precision_of_evaluation_is_part_of_the_measurement_alone() -> None:
+    task = plugin("task", "toy", toy_task())
+    plain, low = RunOptions(), RunOptions(evaluate_in="bfloat16")
+    assert keys.root(task, plain, 0) == keys.root(task, low, 0)
+    assert keys.cell("last", task, plain) != keys.cell("last", task, low)
+    assert keys.cell("last", task, plain) == keys.cell("last", task, RunOptions(evaluate_in="float32"))
+    same = RunOptions(precision="bfloat16", evaluate_in="bfloat16")
+    assert keys.cell("last", task, same) == keys.cell("last", task, RunOptions(precision="bfloat16"))
+
+
 def test_the_start_does_not_depend_on_the_scope_or_on_paths() -> None:
     task = plugin("task", "toy", toy_task())
     moved = RunOptions(scope="backbone", data_dir="/elsewhere")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from smc_harness.cells import Cell, CellResult, Judgement, Measurement, Verdict
+from smc_harness.cells import AGREEMENT, Cell, CellResult, Judgement, Measurement, Verdict
 from smc_harness.report import tables
 from smc_harness.verdict.first_fail import first_fails
 from smc_harness.verdict.search import Search
@@ -128,6 +128,19 @@ def test_what_chance_may_have_moved_is_marked_and_explained() -> None:
 def test_a_curve_that_is_not_monotone_is_explained() -> None:
     assert "~ a level above the first fail passed: the curve is not monotone" in table(results(".F."), dense("t", 0.5))
     assert "~" not in table(results("..F"), dense("t", 0.5))
+
+
+def test_what_another_precision_of_evaluation_made_of_the_dense_model_is_told() -> None:
+    def low(share: float, difference: float, seed: int) -> Any:
+        one = dense("t", 0.5, seed=seed)
+        found = ("bfloat16", share, difference)
+        one.measurement = replace(one.measurement, logged=dict(zip(AGREEMENT, found, strict=True)))
+        return one
+
+    text = table([*results("..F"), *results("..F", seed=1)], low(0.99, 0.0, 0), low(0.975, 0.01, 1))
+    assert "t: evaluated in bfloat16, dense 50.00 %; in float32 49.00 %, 97.50 % of the outcomes are the same" in text
+    assert "99.00 %" not in text
+    assert "bfloat16" not in table(results("..F"), dense("t", 0.5))
 
 
 def test_a_dense_model_without_a_score_is_a_dash() -> None:

@@ -44,6 +44,7 @@ def config(**options: Any) -> Any:
         "scope": "paper",
         "seed": 0,
         "precision": "float32",
+        "evaluate_in": None,
         "search": "until-fail",
         "resolution": None,
         "durations": None,

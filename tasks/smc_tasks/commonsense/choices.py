@@ -42,7 +42,6 @@ class RaceParams(FinetuningParams):
 
     model: str = "FacebookAI/roberta-large"
     warmup: int = 500
-    evaluation_batch: int = 16
     train: str = "race/middle_train.jsonl,race/high_train.jsonl"
     middle_test: str = "race/middle_test.jsonl"
     high_test: str = "race/high_test.jsonl"
@@ -88,6 +87,8 @@ class MultipleChoice:
     @hookimpl
     def prepare_data(self, context: TaskContext) -> Mapping[str, Sequence[Question]]:
         """Read and tokenise both splits."""
+        from functools import lru_cache
+
         from transformers import AutoTokenizer
 
         from smc_tasks._pretrained import load
@@ -97,6 +98,7 @@ class MultipleChoice:
         longest = min(512, tokenizer.model_max_length)
         special = Special(tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id, longest)
 
+        @lru_cache(maxsize=100)  # the questions about an article follow each other
         def encode(text: str) -> list[int]:
             ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             return ids

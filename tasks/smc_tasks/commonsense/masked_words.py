@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -70,11 +71,11 @@ def collate(sentences: Sequence[Sentence]) -> dict[str, Tensor]:
     ids, targets = [], []
     for which in range(2):
         for sentence in sentences:
-            (start, end), tokens = sentence.spans[which], torch.tensor(sentence.inputs[which])
-            target = torch.full_like(tokens, -100)
-            target[start:end] = tokens[start:end]
-            tokens[start:end] = sentence.mask
-            ids.append(tokens)
+            (start, end), masked = sentence.spans[which], torch.tensor(sentence.inputs[which])
+            target = torch.full_like(masked, -100)
+            target[start:end] = masked[start:end]
+            masked[start:end] = sentence.mask
+            ids.append(masked)
             targets.append(target)
     lengths = torch.tensor([len(row) for row in ids])
     padded = pad_sequence(ids, batch_first=True, padding_value=sentences[0].padding)
@@ -87,14 +88,33 @@ def collate(sentences: Sequence[Sentence]) -> dict[str, Tensor]:
 
 def scores(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Mean log-probability of the tokens of the right and of the wrong filler, [sentences] each."""
-    logits: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     targets = batch["targets"]
-    losses = nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none").view_as(
-        targets
-    )
-    found = -losses.sum(dim=1) / (targets >= 0).sum(dim=1)
-    right, wrong = require_finite(found).chunk(2)
+    asked = targets >= 0
+    with states_only_at(model, asked):
+        logits: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    losses = nn.functional.cross_entropy(logits.float(), targets[asked], reduction="none")
+    sums = losses.new_zeros(targets.shape).index_put(asked.nonzero(as_tuple=True), losses).sum(dim=1)
+    right, wrong = require_finite(-sums / asked.sum(dim=1)).chunk(2)
     return right, wrong
+
+
+@contextmanager
+def states_only_at(model: Any, places: Tensor) -> Iterator[None]:
+    """The head meanwhile sees the encoder's last states of these places alone, [places, width].
+
+    places: bool [rows, tokens]. A vocabulary of 50 000 words makes the head as dear as several layers, and of a
+    sentence's tokens only the filler's are asked for.
+    """
+
+    def chosen(module: nn.Module, given: object, states: Any) -> Any:
+        states.last_hidden_state = states.last_hidden_state[places]
+        return states
+
+    hook = model.base_model.register_forward_hook(chosen)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
@@ -111,7 +131,7 @@ def evaluate(model: nn.Module, split: str, context: TaskContext) -> Outcomes:
         first, other = scores(model, batch)
         return (first >= other).cpu()
 
-    values = torch.stack(context.outputs(split, context.params.evaluation_batch, right, length)).float()
+    values = torch.stack(context.outputs(split, context.params.evaluation_batch, right, tokens)).float()
     second = torch.tensor([sentence.second for sentence in sentences])
     return Outcomes(
         values=values,
@@ -121,6 +141,6 @@ def evaluate(model: nn.Module, split: str, context: TaskContext) -> Outcomes:
     )
 
 
-def length(sentence: Sentence) -> int:
-    """Tokens of the longer input."""
-    return max(len(ids) for ids in sentence.inputs)
+def tokens(sentence: Sentence) -> int:
+    """Tokens of a sentence's two inputs, each as long as the longer one."""
+    return len(sentence.inputs) * max(len(ids) for ids in sentence.inputs)

@@ -73,9 +73,9 @@ def loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
 
 def evaluate(model: nn.Module, split: str, context: TaskContext) -> Outcomes:
     """1.0 for each question whose most probable choice is the right one, else 0.0."""
-    return most_probable(context, split, lambda batch: scores(model, batch), longest)
+    return most_probable(context, split, lambda batch: scores(model, batch), tokens)
 
 
-def longest(question: Question) -> int:
-    """Tokens of the longest input of a question."""
-    return max(len(ids) for ids in question.choices)
+def tokens(question: Question) -> int:
+    """Tokens of a question's inputs, each as long as the longest."""
+    return len(question.choices) * max(len(ids) for ids in question.choices)

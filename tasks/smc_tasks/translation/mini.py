@@ -117,9 +117,13 @@ def evaluate(model: torch.nn.Module, split: str, context: TaskContext) -> Outcom
 
     words = vocabulary(context.params)
     examples = context.data[split]
-    hypotheses = [
-        words.decode(row) for batch in context.batches(split, EVALUATION_BATCH) for row in decode(model, batch, LONGEST)
-    ]
+    decoded = context.outputs(
+        split,
+        EVALUATION_BATCH,
+        lambda batch: decode(model, batch, LONGEST),
+        length=lambda example: len(example.source),
+    )
+    hypotheses = [words.decode(row) for row in decoded]
     context.log("bleu", signature())
     return Outcomes(
         values=sentence_statistics(hypotheses, [example.reference for example in examples]),

@@ -54,6 +54,7 @@ class TranslationParams(PretrainedParams):
     longest: int = 200
     beams: int = 5
     words: str = "13a"
+    evaluation_batch: int | None = 64  # each step of a decoding reads all weights for one token of each sentence
     hidden: int = 128
     layers: int = 2
     heads: int = 4

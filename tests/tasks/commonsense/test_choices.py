@@ -186,10 +186,48 @@ def test_without_steps_the_checkpoint_is_taken_as_it_is_with_its_own_head(folder
 
 
 def test_scores_do_not_depend_on_batches(folder: Path) -> None:
-    one, many = (talk_of(folder, evaluation_batch=size) for size in ("1", "64"))
-    model = one.build_model()
+    one, many = talk_of(folder, evaluation_batch="1"), talk_of(folder)
+    model = one.build_model().eval()
     many.build_model()
+    questions = list(one.data["test"])
+    together = multiple_choice.scores(model, one.collate(questions))
+    alone = torch.cat([multiple_choice.scores(model, one.collate([question])) for question in questions])
+    torch.testing.assert_close(together, alone)
     assert torch.equal(one.evaluate(model, "test")[0].predictions, many.evaluate(model, "test")[0].predictions)
+    assert torch.equal(many.evaluate(model, "test")[0].predictions, alone.argmax(1))
+
+
+def test_a_batch_of_questions_is_within_the_budget_of_the_device(folder: Path) -> None:
+    seen: list[int] = []
+    talk = talk_of(folder)
+    model: Any = talk.build_model()
+    model.roberta.register_forward_pre_hook(lambda module, given: seen.append(given[0].numel()))
+    talk.evaluate(model, "test")
+    assert len(seen) > 1
+    assert 512 < max(seen) <= 1024
+
+
+def test_an_article_is_tokenised_once_for_its_questions(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import RobertaTokenizer
+
+    asked: list[str] = []
+    plain = RobertaTokenizer.__call__
+
+    def counting(self: Any, text: str, **how: Any) -> Any:
+        asked.append(text)
+        return plain(self, text, **how)
+
+    monkeypatch.setattr(RobertaTokenizer, "__call__", counting)
+    source = [RACE_ROW | {"question": f"Is it number {number} ?"} for number in range(3)]
+    (tmp_path / "race.jsonl").write_text("\n".join(map(json.dumps, source)))
+    files = dict.fromkeys(("train", "middle_test", "high_test"), "race.jsonl")
+    task = load(discover().installed["task"]["race-middle"], {"model": "small"} | files)
+    place = Pretrained(str(folder / "models" / "small"))
+    talk = Conversation(task, None, [], RunOptions(data_dir=str(tmp_path), pretrained=place), 0)
+    assert len(talk.data["test"]) == 3
+    assert asked.count("A long story about doors.") == 1
 
 
 def test_it_learns_and_is_pruned(command: Command, folder: Path) -> None:

@@ -83,6 +83,29 @@ def test_scores_are_mean_log_probabilities_of_masked_fillers(folder: Path) -> No
     assert len(lengths) > 1  # fillers of several lengths were met
 
 
+def test_scores_do_not_depend_on_batches(folder: Path) -> None:
+    talk = talk_of(folder)
+    model = talk.build_model().eval()
+    sentences = list(talk.data["test"])
+    assert len({len(ids) for sentence in sentences for ids in sentence.inputs}) > 1
+    together = masked_words.scores(model, talk.collate(sentences))
+    alone = [masked_words.scores(model, talk.collate([sentence])) for sentence in sentences]
+    for side in (0, 1):
+        torch.testing.assert_close(together[side], torch.cat([pair[side] for pair in alone]))
+
+
+def test_words_are_predicted_for_the_fillers_places_alone(folder: Path) -> None:
+    talk = talk_of(folder)
+    model: Any = talk.build_model().eval()
+    seen: list[torch.Size] = []
+    model.lm_head.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape))
+    batch = talk.collate(list(talk.data["test"][:5]))
+    masked_words.scores(model, batch)
+    assert seen == [(int((batch["targets"] >= 0).sum()), model.config.hidden_size)]
+    whole = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    assert whole.shape[:2] == batch["input_ids"].shape  # outside of the scoring the model is as it was
+
+
 def test_the_loss_is_that_of_the_recipe(folder: Path) -> None:
     talk = talk_of(folder)
     model = talk.build_model().eval()

@@ -48,6 +48,17 @@ def test_logits_are_those_of_the_plain_encoder_and_head(folder: Path) -> None:
         torch.testing.assert_close(logits[number], head[3](hidden))
 
 
+def test_a_protein_in_a_batch_is_what_it_is_alone(folder: Path) -> None:
+    talk = talk_of(TASK, folder)
+    model = talk.build_model().eval()
+    proteins = list(talk.data["test"])
+    assert len({len(protein.tokens) for protein in proteins}) > 1
+    with torch.no_grad():
+        together = model(talk.collate(proteins)["tokens"])
+        alone = torch.cat([model(talk.collate([protein])["tokens"]) for protein in proteins])
+    torch.testing.assert_close(together, alone)
+
+
 def test_scratch_and_checkpoint_are_one_class_and_prune_the_same_matrices(folder: Path) -> None:
     names = []
     for settings in ({}, {"model": "scratch", "hidden": "16", "heads": "2", "feed_forward": "32"}):
