@@ -22,6 +22,7 @@ from torch.nn.utils import prune
 from smc_harness.conversation import conversation
 from smc_harness.conversation.conversation import Conversation, seed_globally
 from smc_harness.conversation.options import RunOptions
+from smc_harness.conversation.splits import Kept
 from smc_harness.declarations.plans import Prune, Stage, Train
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import load
@@ -153,7 +154,7 @@ def main() -> None:
     scores = []
     for task in options.tasks:
         for pruner in wanted:
-            conversation._splits.clear()  # a script reads its data
+            conversation._splits = Kept()  # a script reads its data
             scores.append((task, pruner, Script(task, pruner, options.level).run()))
             print(*scores[-1], flush=True)
     if options.json:
