@@ -24,18 +24,19 @@ Number = numpy.float32 | numpy.float64
 Asked = Sequence[tuple[Number, bool, bool]]
 """Rising edges: whether the scores not below it are to be counted, and whether a bracket begins or ends there."""
 
-SAMPLE = 2**18
+SAMPLE = 2**20
 """For one rank; more ranks share a larger one, so that all brackets together hold no more."""
 COLLECTED = 2**22
 """Scores that a pass may collect, or a 32nd of them all if that is more."""
-_SPREAD = 4.0
+_SPREAD = 3.5
 """Standard errors of the sample's rank on each side of a bracket."""
 
 
 @dataclass
 class _Search:
     """A rank (from 1) that is looked for, and what is known: it lies in [low, high], `lower` scores are below that
-    interval and `inside` in it. sample: sorted scores of the interval. seen: a pass collected of just this interval,
+    interval and `inside` in it. sample: sorted scores of the interval, so many of which
+    (`alike`) tell as much as one. seen: a pass collected of just this interval,
     but not all.
     """
 
@@ -45,6 +46,7 @@ class _Search:
     lower: int
     inside: int
     sample: Array
+    alike: float
     seen: bool = False
 
     def bracket(self) -> tuple[Number, Number]:
@@ -56,7 +58,7 @@ class _Search:
             # one value, that is it or is none of the rest: no way to a bracket that never gets narrower
             middle = within[min(len(within) - 1, int(centre))]
             return middle, middle
-        margin = _SPREAD * math.sqrt(len(within) * share * (1 - share)) + 2
+        margin = _SPREAD * math.sqrt(len(within) * share * (1 - share) * self.alike) + 2 * self.alike
         first, last = math.floor(centre - margin), math.ceil(centre + margin)
         low = within[first] if first >= 0 else self.low
         high = within[last] if last < len(within) else self.high
@@ -65,11 +67,11 @@ class _Search:
     def narrow(self, low: Number, high: Number, lower: int, inside: int, sample: Array) -> None:
         """Go on within what a pass showed of a bracket [low, high]: `lower` scores below it and `inside` in it."""
         if self.rank <= lower:
-            self.high, self.inside = numpy.nextafter(low, type(low)(-numpy.inf)), lower - self.lower
+            self.high, self.inside = -_next(-low), lower - self.lower
             self.seen = False
         elif self.rank > lower + inside:
             self.inside -= lower + inside - self.lower
-            self.low, self.lower = numpy.nextafter(high, type(high)(numpy.inf)), lower + inside
+            self.low, self.lower = _next(high), lower + inside
             self.seen = False
         else:
             self.low, self.high, self.lower, self.inside = low, high, lower, inside
@@ -127,9 +129,9 @@ class _Collected:
 def lowest(pieces: Pieces, ranks: Sequence[int]) -> list[Ranked]:
     """The scores of these ranks, from 1 for the lowest to `pieces.total`. Scores must be numbers or infinite."""
     kind = numpy.float64 if pieces.dtype.itemsize == 8 else numpy.float32
-    sample = pieces.sample(SAMPLE * min(8, len(set(ranks))))
+    sample, alike = pieces.sample(SAMPLE * min(2, len(set(ranks))))
     low, high = kind(-numpy.inf), kind(numpy.inf)
-    searches = {rank: _Search(rank, low, high, 0, pieces.total, sample) for rank in sorted(set(ranks))}
+    searches = {rank: _Search(rank, low, high, 0, pieces.total, sample, alike) for rank in sorted(set(ranks))}
     found: dict[int, Ranked] = {}
     thorough = False
     while searches:
@@ -222,6 +224,10 @@ def _look_at_tensor(piece: Tensor, asked: Asked, above: Array) -> Array:
 
 def _after(value: Number) -> Number:
     """The next number up; NaN, which no score reaches, after infinity."""
-    kind = type(value)
+    return type(value)(numpy.nan) if value == numpy.inf else _next(value)
+
+
+def _next(value: Number) -> Number:
     with numpy.errstate(over="ignore"):  # after the largest number comes infinity
-        return kind(numpy.nan) if value == numpy.inf else numpy.nextafter(value, kind(numpy.inf))
+        found: Number = numpy.nextafter(value, type(value)(numpy.inf))
+        return found

@@ -34,6 +34,7 @@ def _small_pieces() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "_SIZE", 7)
         patch.setattr(pieces, "_HISTOGRAM", 5)
+        patch.setattr(pieces, "_RUN", 3)
         patch.setattr(bracket, "SAMPLE", 16)
         patch.setattr(bracket, "COLLECTED", 8)
         yield
@@ -119,7 +120,7 @@ def test_memory_stays_a_fraction_of_the_scores(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, share: float
 ) -> None:
     monkeypatch.undo()
-    for name, value in {"_SIZE": 2**17, "_HISTOGRAM": 2**20}.items():
+    for name, value in {"_SIZE": 2**17, "_HISTOGRAM": 2**20, "_RUN": 16}.items():
         monkeypatch.setattr(pieces, name, value)
     monkeypatch.setattr(bracket, "SAMPLE", 2**16)
     monkeypatch.setattr(bracket, "COLLECTED", 2**20)
