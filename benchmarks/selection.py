@@ -99,7 +99,8 @@ def applying(result: Result, weights: list[Tensor], options) -> None:  # type: i
 
 
 def peer(result: Result, weights: list[Tensor], options) -> None:  # type: ignore[no-untyped-def]
-    """`select_global` with its masks, beside torch's."""
+    """`select_global` with its masks, beside torch's; both are given the scores."""
+    scores = {str(i): w.abs() for i, w in enumerate(weights)}
     layers = [nn.Linear(w.shape[1], w.shape[0], bias=False) for w in weights]
     for layer, weight in zip(layers, weights, strict=True):
         layer.weight.data = weight
@@ -111,14 +112,17 @@ def peer(result: Result, weights: list[Tensor], options) -> None:  # type: ignor
         for layer, weight in zip(layers, weights, strict=True):
             layer.weight.data = weight
         prune.global_unstructured(
-            [(layer, "weight") for layer in layers], pruning_method=prune.L1Unstructured, amount=0.5
+            [(layer, "weight") for layer in layers],
+            pruning_method=prune.L1Unstructured,
+            importance_scores={(layer, "weight"): found for layer, found in zip(layers, scores.values(), strict=True)},
+            amount=0.5,
         )
 
     def ours() -> dict[str, Tensor]:
-        return select_global({str(i): w.abs() for i, w in enumerate(weights)}, 0.5)
+        return select_global(scores, 0.5)
 
     theirs()
-    (cut,) = find_cuts([w.abs() for w in weights], counts(weights, [0.5]))
+    (cut,) = find_cuts(list(scores.values()), counts(weights, [0.5]))
     ties = 0
     for layer, weight, mask in zip(layers, weights, ours().values(), strict=True):
         other = layer.weight_mask.bool() != mask
