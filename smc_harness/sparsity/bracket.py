@@ -35,9 +35,8 @@ _SPREAD = 3.5
 @dataclass
 class _Search:
     """A rank (from 1) that is looked for, and what is known: it lies in [low, high], `lower` scores are below that
-    interval and `inside` in it. sample: sorted scores of the interval, so many of which
-    (`alike`) tell as much as one. seen: a pass collected of just this interval,
-    but not all.
+    interval and `inside` in it. sample: sorted scores of the interval; alike: so many of them tell as much as one drawn
+    alone. seen: a pass collected of just this interval, but not all.
     """
 
     rank: int

@@ -81,7 +81,7 @@ class Pieces:
 
     def array(self, index: int) -> Array:
         """The living scores of a piece on the CPU; not to be changed."""
-        return self.raw(index).to(self.dtype).numpy()
+        return self.wide(index).numpy()
 
     def wide(self, index: int) -> Tensor:
         """The living scores of a piece."""
