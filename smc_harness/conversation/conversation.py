@@ -72,7 +72,8 @@ class Conversation:
     def data(self) -> Mapping[str, Sequence[Any]]:
         if self._data is not None:
             return self._data
-        key = (self.task_plugin.identity, self.task.session_seed, self.task.seed, self.options.data_identity())
+        read = (self.options.data_identity(), self.options.data_dir, self.options.pretrained)
+        key = (self.task_plugin.identity, self.task.session_seed, self.task.seed, *read)
         self._data = _splits.get(key)
         if self._data is None:
             with self.seeded(self.task, "data"):

@@ -42,7 +42,10 @@ ONE_ID = "commonsense-mini::snip[0.5,seed0]"
         (["--variant", "a=snip,pattern=4:2"], "a: pattern=4:2 given; N:M such as 2:4, or ROWSxCOLUMNS such as 4x4"),
         (["--set", "gmp.updates=0"], "gmp: start=0.1, end=0.8, updates=0 given; 0 <= start < end <= 1 and updates"),
         (["--set", "snip.batches=0"], "snip: batches=0 given; a number of at least 1 would work"),
-        (["--set", "gmp.allocation=er"], "gmp: allocation=er given; global, uniform, erk would work; did you mean"),
+        (
+            ["--set", "gmp.allocation=er"],
+            "gmp: allocation=er given; global, uniform, erk, rows would work; did you mean",
+        ),
         (["--variant", "gmp~random=gmp"], "gmp~random: so a control is called, which --controls adds; another name"),
         (["--variant", "snip-64"], "--variant snip-64: something like snip-64=snip,batches=64 would work"),
         (["--variant", "a=snap"], "--variant a: no pruner 'snap'; did you mean 'snip'?"),

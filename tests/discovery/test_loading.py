@@ -259,7 +259,7 @@ def test_a_pruner_declares_an_allocation_and_can_be_told_another(workshop: Works
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('allocation = "sideways"', "mine: allocation=sideways given; global, uniform, erk would work"),
+        ('allocation = "sideways"', "mine: allocation=sideways given; global, uniform, erk, rows would work"),
         ("pattern = 24", "mine: pattern is 24; a text such as 'none' would work"),
         (
             "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass params:\n    pattern: int = 1",
