@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,6 +20,16 @@ COMMAND = ["--fail-on-warning", "--keep-going", "--nitpicky", "--conf-dir", "doc
 
 def test_make_builds_it_as_the_test_does() -> None:
     assert " ".join(COMMAND) in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", [smc_harness, smc_harness.sparsity, smc_harness.testing])
+def test_every_public_name_has_its_place_in_the_reference(package: ModuleType) -> None:
+    """Said by the page's source already, so that it does not take building the site to learn that one is missing."""
+    page = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
+    for name in set(package.__all__) - {"__version__"}:
+        assert re.search(rf":: {re.escape(package.__name__)}\.{name}$", page, re.MULTILINE), (
+            f"{name} is not in the reference"
+        )
 
 
 @pytest.mark.slow
