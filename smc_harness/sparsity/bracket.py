@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy
@@ -21,15 +21,14 @@ from smc_harness.sparsity.pieces import Array, Pieces, Ranked
 
 Number = numpy.float32 | numpy.float64
 
-Asked = Sequence[tuple[Number, bool, bool]]
-"""Rising edges: whether the scores not below it are to be counted, and whether a bracket begins or ends there."""
-
 SAMPLE = 2**20
 """For one rank; more ranks share a larger one, so that all brackets together hold no more."""
 COLLECTED = 2**22
 """Scores that a pass may collect, or a 32nd of them all if that is more."""
 _SPREAD = 3.5
 """Standard errors of the sample's rank on each side of a bracket."""
+_FLAGS = 2**21
+"""Bytes of flags, one for each edge and score, that stay in a core's cache."""
 
 
 @dataclass
@@ -79,10 +78,21 @@ class _Search:
         self.sample = self.sample[first:last]
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Edges. The scores not below them are to be counted for the first `counted`; brackets begin or end at those from
+    `turning` on.
+    """
+
+    edges: Array
+    counted: int
+    turning: int
+
+
 @dataclass
 class _Seen:
-    """What a run of pieces showed. above: of each edge, how many scores are not below it. collected: the scores in any
-    bracket, piece by piece; or every `stride`-th of them.
+    """What a run of pieces showed. above: of each counted edge, how many scores are not below it. collected: those in
+    any bracket, piece by piece; or every `stride`-th of them.
     """
 
     above: Array
@@ -171,54 +181,63 @@ def _look(
     edges = sorted({edge for end in ends for edge in end if not numpy.isnan(edge)})
     # which of the stretches that begin at an edge belong to a bracket
     wanted = [any(low <= edge and not edge >= after for low, after in ends) for edge in edges]
-    turns = [now != before for now, before in zip(wanted, [False, *wanted], strict=False)]
-    counted = [thorough or any(edge == low for low, _ in ends) for edge in edges]
-    asked = list(zip(edges, counted, turns, strict=True))
+    turns = {edge for edge, now, before in zip(edges, wanted, [False, *wanted], strict=False) if now != before}
+    counted = set(edges) if thorough else {low for low, _ in ends}
+    rows = sorted(counted - turns) + sorted(counted & turns) + sorted(turns - counted)
+    asked = _Asked(numpy.array(rows), len(counted), len(rows) - len(turns))
 
     def look(run: range) -> _Seen:
-        seen = _Seen(numpy.zeros(len(edges), dtype=numpy.int64))
+        seen = _Seen(numpy.zeros(len(counted), dtype=numpy.int64))
         room = max(COLLECTED, pieces.total // 32) * len(run) // len(pieces)
-        flags = numpy.empty((2, pieces.size), dtype=bool)
-        for index in run:
-            if pieces.on_cpu:
-                values = _look_at_array(pieces.array(index), asked, flags, seen.above)
-            else:
-                values = _look_at_tensor(pieces.wide(index), asked, seen.above)
-            seen.collect(values, room)
+        if pieces.on_cpu:
+            _look_at_arrays((pieces.array(index) for index in run), pieces.size, asked, seen, room)
+        else:
+            _look_at_tensors((pieces.wide(index) for index in run), asked, seen, room)
         return seen
 
     seen = pieces.each(look)
     above = numpy.sum([part.above for part in seen], axis=0).tolist()
-    return defaultdict(int, zip(edges, above, strict=True)), _Collected.of(seen)
+    return defaultdict(int, zip(rows, above, strict=False)), _Collected.of(seen)
 
 
-def _look_at_array(piece: Array, asked: Asked, flags: Array, above: Array) -> Array:
-    """The values of a piece that are in any bracket; adds to the counts. flags: two rows of scratch.
+def _look_at_arrays(arrays: Iterable[Array], size: int, asked: _Asked, seen: _Seen, room: int) -> None:
+    """A score is in a bracket if, of the edges at which brackets begin and end, it has passed an odd number.
 
-    A score is in a bracket if, of the edges at which brackets begin and end, it has passed an odd number.
+    Few calls that do much: between two of them, a thread waits for the others to let it go on.
     """
-    passed, within = flags[:, : len(piece)]
-    within.fill(False)
-    for number, (edge, counted, turns) in enumerate(asked):
-        numpy.greater_equal(piece, edge, out=passed)
-        if counted:
-            above[number] += numpy.count_nonzero(passed)
-        if turns:
-            numpy.bitwise_xor(within, passed, out=within)
-    return piece.take(numpy.flatnonzero(within))
+    edges = asked.edges[:, numpy.newaxis]
+    step = min(size, _FLAGS // len(edges))
+    flags = numpy.empty((len(edges), step), dtype=numpy.uint8)
+    tally = numpy.zeros((asked.counted, step), dtype=numpy.uint8)
+    odd = numpy.empty(size, dtype=numpy.uint8)
+    tallied = 0
+    for array in arrays:
+        for start in range(0, len(array), step):
+            if tallied == 255:
+                seen.above += tally.sum(axis=1, dtype=numpy.int64)
+                tally.fill(0)
+                tallied = 0
+            part = array[start : start + step]
+            passed = flags[:, : len(part)]
+            numpy.greater_equal(part, edges, out=passed.view(bool))
+            tally[:, : len(part)] += passed[: asked.counted]
+            tallied += 1
+            numpy.bitwise_xor.reduce(passed[asked.turning :], axis=0, out=odd[start : start + len(part)])
+        seen.collect(array.take(numpy.flatnonzero(odd[: len(array)].view(bool))), room)
+    seen.above += tally.sum(axis=1, dtype=numpy.int64)
 
 
-def _look_at_tensor(piece: Tensor, asked: Asked, above: Array) -> Array:
+def _look_at_tensors(tensors: Iterable[Tensor], asked: _Asked, seen: _Seen, room: int) -> None:
     """The same on another device."""
-    within = torch.zeros_like(piece, dtype=torch.bool)
-    for number, (edge, counted, turns) in enumerate(asked):
-        passed = piece >= float(edge)
-        if counted:
-            above[number] += int(passed.sum())
-        if turns:
-            within ^= passed
-    found: Array = piece[within].cpu().numpy()
-    return found
+    for tensor in tensors:
+        within = torch.zeros_like(tensor, dtype=torch.bool)
+        for number, edge in enumerate(asked.edges.tolist()):
+            passed = tensor >= edge
+            if number < asked.counted:
+                seen.above[number] += int(passed.sum())
+            if number >= asked.turning:
+                within ^= passed
+        seen.collect(tensor[within].cpu().numpy(), room)
 
 
 def _after(value: Number) -> Number:
