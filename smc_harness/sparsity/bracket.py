@@ -21,6 +21,8 @@ from smc_harness.sparsity.pieces import Array, Pieces, Ranked
 
 Number = numpy.float32 | numpy.float64
 
+FEW = 2**16
+"""Scores that are simply sorted."""
 SAMPLE = 2**20
 """For one rank; more ranks share a larger one, so that all brackets together hold no more."""
 COLLECTED = 2**22
@@ -28,7 +30,9 @@ COLLECTED = 2**22
 _SPREAD = 3.5
 """Standard errors of the sample's rank on each side of a bracket."""
 _FLAGS = 2**21
-"""Bytes of flags, one for each edge and score, that stay in a core's cache."""
+"""Bytes of flags, one for each edge and score, that stay near a core."""
+_TALLIED = 255
+"""Ones that a byte can add up."""
 
 
 @dataclass
@@ -137,6 +141,8 @@ class _Collected:
 
 def lowest(pieces: Pieces, ranks: Sequence[int]) -> list[Ranked]:
     """The scores of these ranks, from 1 for the lowest to `pieces.total`. Scores must be numbers or infinite."""
+    if pieces.total <= FEW:
+        return _sorted(pieces, ranks)
     kind = numpy.float64 if pieces.dtype.itemsize == 8 else numpy.float32
     sample, alike = pieces.sample(SAMPLE * min(2, len(set(ranks))))
     low, high = kind(-numpy.inf), kind(numpy.inf)
@@ -167,6 +173,18 @@ def lowest(pieces: Pieces, ranks: Sequence[int]) -> list[Ranked]:
                 continue
             del searches[rank]
     return [found[rank] for rank in ranks]
+
+
+def _sorted(pieces: Pieces, ranks: Sequence[int]) -> list[Ranked]:
+    """The scores of these ranks, where there are so few that sorting them is quicker than anything cleverer."""
+    values = numpy.concatenate([pieces.wide(index).cpu().numpy() for index in range(len(pieces))])
+    values.sort()
+    found = values[numpy.array(ranks) - 1]
+    starts, ends = numpy.searchsorted(values, found), numpy.searchsorted(values, found, "right")
+    return [
+        Ranked(rank, float(value), int(start), int(end - start))
+        for rank, value, start, end in zip(ranks, found, starts, ends, strict=True)
+    ]
 
 
 def _look(
@@ -206,14 +224,14 @@ def _look_at_arrays(arrays: Iterable[Array], size: int, asked: _Asked, seen: _Se
     Few calls that do much: between two of them, a thread waits for the others to let it go on.
     """
     edges = asked.edges[:, numpy.newaxis]
-    step = min(size, _FLAGS // len(edges))
+    step = max(1, min(size, _FLAGS // len(edges)))
     flags = numpy.empty((len(edges), step), dtype=numpy.uint8)
     tally = numpy.zeros((asked.counted, step), dtype=numpy.uint8)
     odd = numpy.empty(size, dtype=numpy.uint8)
     tallied = 0
     for array in arrays:
         for start in range(0, len(array), step):
-            if tallied == 255:
+            if tallied == _TALLIED:
                 seen.above += tally.sum(axis=1, dtype=numpy.int64)
                 tally.fill(0)
                 tallied = 0

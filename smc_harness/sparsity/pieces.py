@@ -60,8 +60,9 @@ class Pieces:
         self.dtype = reduce(torch.promote_types, (tensor.dtype for tensor in self._flat), torch.float32)
         self.on_cpu = all(tensor.device.type == "cpu" for tensor in self._flat)
         narrow = all(tensor.element_size() == 2 for tensor in self._flat)
-        self.size = size = (_HISTOGRAM if narrow else _SIZE) if self.on_cpu else _ELSEWHERE
         sizes = [tensor.numel() for tensor in self._flat]
+        most = (_HISTOGRAM if narrow else _SIZE) if self.on_cpu else _ELSEWHERE
+        self.size = size = max(1, min(most, max(sizes, default=0)))
         self._starts = numpy.cumsum([0, *sizes])
         self._bounds = [
             (number, start, min(start + size, length))

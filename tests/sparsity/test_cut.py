@@ -35,7 +35,10 @@ def _small_pieces() -> Iterator[None]:
         patch.setattr(pieces, "_SIZE", 7)
         patch.setattr(pieces, "_HISTOGRAM", 5)
         patch.setattr(pieces, "_RUN", 3)
+        patch.setattr(bracket, "FEW", 12)
         patch.setattr(bracket, "SAMPLE", 16)
+        patch.setattr(bracket, "_FLAGS", 12)
+        patch.setattr(bracket, "_TALLIED", 3)
         patch.setattr(bracket, "COLLECTED", 8)
         yield
 
@@ -122,8 +125,8 @@ def test_memory_stays_a_fraction_of_the_scores(
     monkeypatch.undo()
     for name, value in {"_SIZE": 2**17, "_HISTOGRAM": 2**20, "_RUN": 16}.items():
         monkeypatch.setattr(pieces, name, value)
-    monkeypatch.setattr(bracket, "SAMPLE", 2**16)
-    monkeypatch.setattr(bracket, "COLLECTED", 2**20)
+    for name, value in {"SAMPLE": 2**16, "COLLECTED": 2**20, "_FLAGS": 2**21, "_TALLIED": 255}.items():
+        monkeypatch.setattr(bracket, name, value)
     scores = [torch.randn(2**21, generator=torch.Generator().manual_seed(i)).to(dtype) for i in range(8)]
     tracemalloc.start()
     try:
