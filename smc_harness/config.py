@@ -20,8 +20,8 @@ PAPER_LEVELS = (0.2, 0.36, 0.488, 0.59, 0.672, 0.738, 0.791, 0.8325, 0.866, 0.89
 
 ADDOPTS = "SMC_HARNESS_ADDOPTS"
 TABLE = "smc-harness"
-_OF_CLUSTERS = ("--dist", "--shard")
-"""Options that test runners have, and that there are none of here."""
+_OF_CLUSTERS = ("--dist",)
+"""What test runners have, and what there is none of here."""
 _PYPROJECT = Path("pyproject.toml")
 _COLLECTING = ("set", "variant", "plugins", "tolerance")
 """Options whose values add up over the layers; any other list is replaced by the layer above."""

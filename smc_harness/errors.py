@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     INTERNAL = 3
     """A defect of the harness itself."""
     USAGE = 4
-    """The command line, the configuration, or a plugin's declaration cannot be used."""
+    """The command line, the configuration, a plugin's declaration, or the store cannot be used."""
     NOTHING = 5
     """Nothing was collected, or every cell was skipped."""
     CELL_ERROR = 6
@@ -45,6 +45,10 @@ class UsageError(HarnessError):
 
 class PluginError(HarnessError):
     """A plugin breaks the contract. One line: which plugin, which hook, what was given, what would work."""
+
+
+class StoreError(HarnessError):
+    """The store cannot be read or written. One line: where, why, what would work."""
 
 
 class LeakError(PluginError):

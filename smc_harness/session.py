@@ -30,8 +30,9 @@ from smc_harness.errors import ExitCode, UsageError, nearest, one_line
 from smc_harness.execution import shared
 from smc_harness.execution.about import about, versions
 from smc_harness.execution.devices import Device, choose
-from smc_harness.execution.driver import Driver, Observer, Rules
+from smc_harness.execution.driver import Driver
 from smc_harness.execution.jobs import PluginRef, Progress
+from smc_harness.execution.ledger import Observer, Rules
 from smc_harness.execution.protocol import Executor
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
@@ -193,6 +194,8 @@ def plan(session: Session) -> list[Track]:
     """Group the cells into trajectories, and those around the dense models that they share. Raises UsageError."""
     options = session.config.options
     _check_tolerances(session)
+    if options.timeout is not None and options.n == "0":
+        raise UsageError(f"--timeout {options.timeout:g} -n 0: only a worker process can be stopped; -n 1 would work")
     session.device = choose(options.device)
     common = RunOptions(
         session_seed=options.seed,
@@ -232,7 +235,7 @@ def _check_tolerances(session: Session) -> None:
 def _dense(task: Plugin, seed: int, options: RunOptions) -> Dense:
     root = keys.root(task, options, seed)
     (trained,) = keys.chain(root, [Train()], None, None, options.scope)
-    return Dense(task, seed, options, keys.cell(trained, task, options))
+    return Dense(task, seed, options, keys.cell(trained, task, options), trained)
 
 
 def drive(session: Session, tracks: list[Track], results: Results) -> None:
@@ -297,11 +300,12 @@ def _executor(session: Session, jobs: int) -> Executor:
     from smc_harness.execution.processes import ProcessExecutor
     from smc_harness.execution.serial import SerialExecutor
 
-    gpus, workers = session.device.gpus, worker_count(session.config.options.n, session.device)
+    options, gpus = session.config.options, session.device.gpus
+    workers = worker_count(options.n, session.device)
     if not workers:
         return SerialExecutor(gpus)
     plugins = [*session.collection.tasks.values(), *session.collection.pruners.values()]
-    return ProcessExecutor(min(workers, jobs), session.store / "logs", gpus, shared.names(plugins))
+    return ProcessExecutor(min(workers, jobs), session.store / "logs", gpus, shared.names(plugins), options.timeout)
 
 
 def worker_count(wanted: str, device: Device) -> int:

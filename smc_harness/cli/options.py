@@ -63,6 +63,8 @@ def _what(group: argparse._ArgumentGroup) -> None:
     add("-k", dest="keyword", metavar="EXPR", help="only cells whose id matches: 'snip and not arithmetic'")
     add("--deselect", action="append", default=[], metavar="ID", help="leave these cells out")
     add("--lf", dest="last_failed", action="store_true", help="only the cells that failed in the last session")
+    add("--shard", type=_shard, metavar="I/N", help="only the I-th of N parts of these, for N machines; store merge "
+        "joins what they leave")  # fmt: skip
     add("--collect-only", "--co", action="store_true", help="list the cells and stop")
 
 
@@ -88,6 +90,8 @@ def _how(group: argparse._ArgumentGroup) -> None:
     add("--data-dir", metavar="DIR", help="folder of local datasets")
     add("--model-dir", metavar="DIR", help="folder of local checkpoints, each in a folder named by its hub id or the "
         "last part of it; without it, they come from the hub")  # fmt: skip
+    add("--timeout", type=_seconds, metavar="SECONDS", help="stop a cell, or a dense training, that takes longer "
+        "(default: none is)")  # fmt: skip
     add("-x", "--exitfirst", dest="maxfail", action="store_const", const=1, default=None,
         help="stop at the first cell that fails or ends in error")  # fmt: skip
     add("--maxfail", type=_positive, metavar="N", help="stop after N of them")
@@ -151,6 +155,23 @@ def _device(text: str) -> str:
             f"{text!r} given; auto, cpu, cuda, cuda:0 (or another number) or mps would work"
         )
     return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} given; a number of seconds such as 3600 would work")
+    return value
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} given; a part such as 1/4 would work")
+    return int(number), int(of)
 
 
 def _share(text: str) -> float:

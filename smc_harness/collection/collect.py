@@ -117,7 +117,7 @@ def _check_modified(cells: Sequence[Cell], tasks: set[str], pruners: set[str]) -
 
 
 def select(cells: Sequence[Cell], options: argparse.Namespace, failed: Callable[[], set[str]] = set) -> list[Cell]:
-    """The cells left by the ids, -k, --deselect and --lf. Raises UsageError for an id that matches nothing.
+    """The cells left by the ids, -k, --deselect, --lf and --shard. Raises UsageError for an id that matches nothing.
 
     failed: called for --lf only; the ids of the cells to run again, none for all of them.
     """
@@ -134,7 +134,17 @@ def select(cells: Sequence[Cell], options: argparse.Namespace, failed: Callable[
         chosen = [cell for cell in chosen if cell.id not in gone]
     if options.last_failed and (again := failed()):
         chosen = [cell for cell in chosen if cell.id in again]
-    return chosen
+    return part(chosen, *options.shard) if options.shard else chosen
+
+
+def part(cells: Sequence[Cell], number: int, of: int) -> list[Cell]:
+    """The `number`-th of so many parts with as many trajectories, from 1; cells of one dense model stay together."""
+    trajectories = sorted(
+        dict.fromkeys(cell.trajectory for cell in cells), key=lambda trajectory: (trajectory[0], trajectory[2])
+    )
+    first, last = ((number - 1) * len(trajectories) // of, number * len(trajectories) // of)
+    kept = set(trajectories[first:last])
+    return [cell for cell in cells if cell.trajectory in kept]
 
 
 def _by_id(text: str, cells: Sequence[Cell], option: str) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ def with_files(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
     if options.data_dir is None:
         raise UsageError(f"{task.name} reads {names[0]} and needs --data-dir DIR, the folder that holds it")
     folder = Path(options.data_dir)
+    if outside := [name for name in names if Path(name).is_absolute() or os.path.normpath(name).startswith("..")]:
+        raise UsageError(f"{task.name} reads {outside[0]}; a path that stays within --data-dir would work")
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise UsageError(f"--data-dir {folder}: {task.name} needs {', '.join(missing)}: not there")
     return replace(options, files=tuple((name, file_digest(folder / name)) for name in names))

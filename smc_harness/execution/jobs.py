@@ -81,22 +81,28 @@ class Measured:
 
 @dataclass(frozen=True)
 class Failed:
-    """A level could not be measured. error: one line. trace: the traceback. skipped: the pruner does not apply here."""
+    """A level could not be measured. error: one line. trace: the traceback. skipped: the pruner does not apply here.
+    store: the store could not be written, for which no plugin is to blame.
+    """
 
     level: float | None
     error: str
     trace: str = ""
     output: str = ""
     skipped: bool = False
+    store: bool = False
 
 
 @dataclass(frozen=True)
 class Died:
-    """The worker is gone, in the middle of `level`; the rest of the job was not done."""
+    """The worker is gone, in the middle of `level`; the rest of the job was not done. again: whether another try may
+    end better.
+    """
 
     level: float | None
     error: str
     output: str = ""
+    again: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 
 from smc_harness.cells import Verdict
 from smc_harness.conversation.device import repeatable
-from smc_harness.errors import one_line
+from smc_harness.errors import StoreError, one_line
 from smc_harness.execution import peak
 from smc_harness.execution.evidence import gather, scores
 from smc_harness.execution.jobs import Emit, Event, Failed, Finished, Job, Measured, Progress, Started
@@ -66,6 +66,8 @@ def _attempt(job: Job, level: float | None, lazy: _Lazy) -> Iterator[Event]:
         peak.forget(job.options.device)
         measurement = trajectory.measure(level)
         measurement = replace(measurement, peak_memory=peak.held(job.options.device))
+    except StoreError as error:
+        yield Failed(level, one_line(error), store=True)
     except (Exception, SystemExit) as error:
         skipped = isinstance(error, InapplicableError)
         trace = "" if skipped else traceback.format_exc()

@@ -6,14 +6,17 @@ a pipe to the driver, and ends when the driver does, however that ends.
 
 from __future__ import annotations
 
+import faulthandler
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -22,18 +25,22 @@ from pathlib import Path
 from typing import Any
 
 from smc_harness.execution.devices import confine, least_used
-from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Started
+from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
 
 SHARED = "SMC_HARNESS_SHARED"
 """The environment variable that tells the server what to import: dotted names, separated by spaces."""
 
 _OUTPUT_KEPT = 4000
-"""Characters of a plugin's output that are kept with an error."""
+"""Bytes of a plugin's output that are kept with an error, the last ones."""
+_LAST_WORDS = 0.2
+"""Seconds that a worker has to say where it hangs."""
 
 
 @dataclass
 class Worker:
-    """A process, and what it is doing. gpu: the one that it sees. job: None while it has nothing to do."""
+    """A process, and what it is doing. gpu: the one that it sees. job: None while it has nothing to do. since: when it
+    began on the level, by the monotonic clock; None in between.
+    """
 
     process: BaseProcess
     pipe: Connection
@@ -41,6 +48,7 @@ class Worker:
     gpu: str | None = None
     job: Job | None = None
     level: float | None = None
+    since: float | None = None
 
 
 class ProcessExecutor:
@@ -48,13 +56,21 @@ class ProcessExecutor:
 
     logs: folder for what plugins print. gpus: shared by the workers; none where they compute on the CPU.
     shared: what workers will import, imported once for all of them; not where there are GPUs, as a process that has
-    called CUDA cannot be forked. busy: the workers that have a job.
+    called CUDA cannot be forked. timeout: seconds that a level may take. busy: the workers that have a job.
     """
 
-    def __init__(self, slots: int, logs: Path, gpus: Sequence[str] = (), shared: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        slots: int,
+        logs: Path,
+        gpus: Sequence[str] = (),
+        shared: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> None:
         self.slots = slots
         self.logs = logs
         self.gpus = gpus
+        self.timeout = timeout
         self._shared = " ".join(shared) if not gpus else ""
         self._idle: list[Worker] = []
         self.busy: list[Worker] = []
@@ -82,39 +98,75 @@ class ProcessExecutor:
             self._bury(worker)
             worker = self._start()
             worker.pipe.send(job)
-        worker.job, worker.level = job, None
+        worker.job, worker.level, worker.since = job, None, None
         self.busy.append(worker)
 
     @property
     def more(self) -> bool:
         return bool(wait([worker.pipe for worker in self.busy], timeout=0))
 
-    def events(self) -> Iterator[tuple[Job, Event]]:
+    def events(self, patience: float | None = None) -> Iterator[tuple[Job, Event]]:
         while self.busy:
-            ready = wait([worker.pipe for worker in self.busy])
-            for worker in [worker for worker in self.busy if worker.pipe in ready]:
+            ready = wait([worker.pipe for worker in self.busy], self._pause(patience))
+            heard = False
+            for worker in list(self.busy):
                 job = worker.job
                 assert job is not None
-                yield job, self._receive(worker)
+                if worker.pipe in ready:
+                    heard = True
+                    yield job, self._receive(worker)
+                elif self._left(worker) <= 0.0:
+                    heard = True
+                    yield job, self._stop(worker)
+            if not heard and patience is not None:
+                return
+
+    def _pause(self, patience: float | None) -> float | None:
+        """How long to listen: until something must be done, or for ever."""
+        ends = [left for worker in self.busy if (left := self._left(worker)) < math.inf]
+        return min([*ends, *([patience] if patience is not None else [])], default=None)
+
+    def _left(self, worker: Worker) -> float:
+        """Seconds until the level must be done."""
+        if self.timeout is None or worker.since is None:
+            return math.inf
+        return max(0.0, worker.since + self.timeout - time.monotonic())
+
+    def _stop(self, worker: Worker) -> Event:
+        """End a worker that takes too long, after it has said where it is."""
+        if hasattr(faulthandler, "register") and worker.process.pid is not None:
+            os.kill(worker.process.pid, signal.SIGUSR1)
+            worker.process.join(_LAST_WORDS)
+        worker.process.kill()
+        return Died(worker.level, f"took longer than {self.timeout:g} s (--timeout)", self._remove(worker), again=False)
 
     def _receive(self, worker: Worker) -> Event:
         try:
             event: Event = worker.pipe.recv()
         except (EOFError, OSError):
-            self.busy.remove(worker)
             worker.process.join()
-            output = _tail(worker.log)
-            self._bury(worker)
-            return Died(worker.level, f"the worker process {_ending(worker.process.exitcode)}", output)
+            ending = _ending(worker.process.exitcode)
+            return Died(worker.level, f"the worker process {ending}", self._remove(worker))
         match event:
             case Started():
-                worker.level = event.level
+                worker.level, worker.since = event.level, time.monotonic()
+            case Measured():
+                worker.since = None
             case Failed():
-                event = Failed(event.level, event.error, event.trace, _tail(worker.log), event.skipped)
+                worker.since = None
+                event = replace(event, output=_tail(worker.log))
             case Finished():
                 self.busy.remove(worker)
                 self._idle.append(worker)
         return event
+
+    def _remove(self, worker: Worker) -> str:
+        """Bury a busy worker. Returns the last that was printed."""
+        self.busy.remove(worker)
+        worker.process.join()
+        output = _tail(worker.log)
+        self._bury(worker)
+        return output
 
     def _start(self) -> Worker:
         here, there = self._context.Pipe()
@@ -183,6 +235,9 @@ def _work(pipe: Connection, log: str, gpu: str | None) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    faulthandler.enable()  # where a process was that ends by a signal
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1)  # and one that hangs
     for stream in (sys.stdout, sys.stderr):  # what a process said before it broke or ended must be there to be read
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     confine(gpu)
@@ -222,7 +277,10 @@ def _ending(code: int | None) -> str:
 
 
 def _tail(log: Path) -> str:
+    """The end of a log, however long that is."""
     try:
-        return log.read_text(errors="replace")[-_OUTPUT_KEPT:]
+        with log.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _OUTPUT_KEPT))
+            return stream.read().decode(errors="replace")
     except OSError:
         return ""

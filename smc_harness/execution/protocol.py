@@ -23,10 +23,10 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Start a job. The caller keeps at most `slots` jobs running."""
 
-    def events(self) -> Iterator[tuple[Job, Event]]:
-        """The events of the running jobs as they come; ends when no job is running.
-
-        Each job's last event is `Finished` or `Died`. The caller may submit while it iterates.
+    def events(self, patience: float | None = None) -> Iterator[tuple[Job, Event]]:
+        """The events of the running jobs as they come; ends when no job is running, or when nothing has come for so
+        many seconds. Each job's last event is `Finished` or `Died`. The caller may stop listening after any event, and
+        go on later.
         """
 
     def close(self) -> None:

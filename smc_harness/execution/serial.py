@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 
 from smc_harness.execution.devices import confine
@@ -17,18 +16,20 @@ class SerialExecutor:
 
     def __init__(self, gpus: Sequence[str] = ()) -> None:
         confine(next(iter(gpus), None))
-        self._waiting: deque[Job] = deque()
+        self._job: Job | None = None
+        self._events: Iterator[Event] = iter(())
 
     def submit(self, job: Job) -> None:
-        self._waiting.append(job)
-
-    def events(self) -> Iterator[tuple[Job, Event]]:
         from smc_harness.execution.perform import perform
 
-        while self._waiting:
-            job = self._waiting.popleft()
-            for event in perform(job, lambda progress: None):
-                yield job, event
+        self._job, self._events = job, perform(job, lambda progress: None)
+
+    def events(self, patience: float | None = None) -> Iterator[tuple[Job, Event]]:
+        """No patience is needed: work is done while the caller listens."""
+        while self._job is not None:
+            for event in self._events:
+                yield self._job, event
+            self._job = None
 
     def close(self) -> None:
-        self._waiting.clear()
+        self._job = None

@@ -16,10 +16,11 @@ from smc_harness.lifecycle import keys
 from smc_harness.verdict.search import Search
 
 
-@dataclass
+@dataclass(eq=False)
 class Dense:
     """The dense model of one (task, seed). Settled once `measurement` or `reason` is there.
 
+    key: of its measurement. trained: of its training, which tasks may share.
     floor: the score it must exceed. reason: why the cells that need it cannot run. verdict: theirs in that case.
     """
 
@@ -27,6 +28,7 @@ class Dense:
     seed: int
     options: RunOptions
     key: str
+    trained: str
     floor: float | None = None
     measurement: Measurement | None = None
     reason: str | None = None
@@ -42,7 +44,7 @@ class Dense:
         return self.measurement is not None or self.reason is not None
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """One trajectory as the driver sees it.
 
@@ -104,7 +106,7 @@ class Track:
         self.prepare()
 
 
-@dataclass
+@dataclass(eq=False)
 class Pool:
     """Trajectories with one verdict at each level: usually one, else those of the folds of one data set."""
 

@@ -1,4 +1,6 @@
-"""Tensors by content key: trained states, scores, outcomes. safetensors only, never pickle."""
+"""Tensors by content key: trained states, scores, outcomes. safetensors only, never pickle; sealed, so that a file that
+was cut short or altered is found to be one, and computed again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smc_harness.store import results
+from smc_harness.errors import StoreError, one_line
+from smc_harness.store import results, seal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +24,8 @@ Artifact = tuple[dict[str, Any], dict[str, Any]]
 
 
 class Artifacts:
-    """Content-addressed files under one folder. A file is written under another name, synced, and renamed, so that a
-    file that exists is whole; writing the same key twice is harmless.
+    """Content-addressed files under one folder. A file is written under another name, synced, and renamed; writing the
+    same key twice is harmless.
 
     pending: small artifacts that belong to a measurement, by key. Whoever writes that down takes them into the same
     transaction, so that a disk is waited for once; until then they can be read here, and in no other process.
@@ -31,6 +34,7 @@ class Artifacts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pending: dict[str, bytes] = {}
+        self._checked: dict[str, tuple[int, int, int]] = {}
         self._last: tuple[str, str, Artifact] | None = None
 
     def path(self, key: str) -> Path:
@@ -40,29 +44,34 @@ class Artifacts:
         return os.path.isfile(f"{self.folder}/{key[:2]}/{key}.safetensors")  # noqa: PTH113  asked several times a cell
 
     def save(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
-        """tensors: any names. note: JSON values kept beside them."""
+        """tensors: any names. note: JSON values kept beside them. Raises StoreError where it cannot be written."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path, plain = self.path(key), _plain(tensors)
         partial = path.with_name(f".{key}.{uuid.uuid4().hex}")
         try:
-            save_file(_plain(tensors), partial, metadata=_described(note))
-            with partial.open("rb") as stream:
-                os.fsync(stream.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_file(plain, partial, metadata=_described(key, plain, note))
+                _sync(partial)
+                partial.replace(path)
+                if os.name == "posix":  # elsewhere a folder cannot be opened
+                    _sync(path.parent)
+            finally:
+                partial.unlink(missing_ok=True)
+        except (OSError, SafetensorError) as error:
+            raise StoreError(f"{path}: {one_line(error)}; {results.GOES_ON}") from error
 
     def hand_over(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
         """The same for what is `pending`, to be kept with a measurement."""
         from safetensors.numpy import save
 
         arrays = {name: tensor.numpy() for name, tensor in _plain(tensors).items()}
-        self.pending[key] = zlib.compress(save(arrays, metadata=_described(note)), level=1)
+        self.pending[key] = zlib.compress(save(arrays, metadata=_described(key, arrays, note)), level=1)
 
     def load(self, key: str) -> Artifact | None:
-        """The tensors and the note, or None if there is no such artifact or it cannot be read."""
+        """The tensors and the note, or None if there is no such artifact, or not as it was written."""
         return self._open(key, "pt")
 
     def read(self, key: str) -> Artifact | None:
@@ -72,24 +81,31 @@ class Artifacts:
     def _open(self, key: str, framework: str) -> Artifact | None:
         from safetensors import SafetensorError, safe_open
 
+        path = self.path(key)
         try:
             if not self.has(key):
                 return self._small(key, framework)
-            with safe_open(self.path(key), framework=framework) as stream:
+            found = path.stat()
+            version = found.st_ino, found.st_size, found.st_mtime_ns
+            with safe_open(path, framework=framework) as stream:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-                return tensors, json.loads((stream.metadata() or {}).get("note", "{}"))
-        except (OSError, SafetensorError, ValueError, zlib.error):
+                described = stream.metadata() or {}
+            if self._checked.get(key) != version and not _is_sealed(key, tensors, described):
+                return None
+            self._checked[key] = version
+            return tensors, json.loads(described["note"])
+        except (OSError, SafetensorError, ValueError, KeyError):
             return None
 
     def _small(self, key: str, framework: str) -> Artifact | None:
         """What is pending under a key, or was kept with a measurement."""
         if key in self.pending:
-            return _unpacked(self.pending[key], framework)
+            return _unpacked(key, self.pending[key], framework)
         if self._last is None or self._last[:2] != (key, framework):  # all levels are compared with one dense model
             kept = results.outcomes(self.folder.parent, key)
-            if kept is None:
+            if kept is None or (found := _unpacked(key, kept, framework)) is None:
                 return None
-            self._last = key, framework, _unpacked(kept, framework)
+            self._last = key, framework, found
         return self._last[2]
 
     def drop(self, key: str) -> None:
@@ -101,14 +117,35 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
 
 
-def _described(note: Mapping[str, Any] | None) -> dict[str, str]:
-    return {"note": json.dumps(note or {})}
+def _described(key: str, tensors: Mapping[str, Any], note: Mapping[str, Any] | None) -> dict[str, str]:
+    text = json.dumps(note or {})
+    return {"note": text, "seal": seal.of_tensors(key, tensors, text)}
 
 
-def _unpacked(packed: bytes, framework: str) -> Artifact:
-    content = zlib.decompress(packed)
+def _is_sealed(key: str, tensors: Mapping[str, Any], described: Mapping[str, str]) -> bool:
+    return described.get("seal") == seal.of_tensors(key, tensors, described.get("note", ""))
+
+
+def _unpacked(key: str, packed: bytes, framework: str) -> Artifact | None:
+    """None where it is not what was packed."""
+    from safetensors import SafetensorError
+
     library = "torch" if framework == "pt" else framework
     load = import_module(f"safetensors.{library}").load
-    # the header, which is JSON behind its length: only files have their metadata read by the library
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return dict(load(content)), json.loads(header["__metadata__"]["note"])
+    try:
+        content = zlib.decompress(packed)
+        # the header, which is JSON behind its length: only files have their metadata read by the library
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        tensors, described = dict(load(content)), header["__metadata__"]
+        return (tensors, json.loads(described["note"])) if _is_sealed(key, tensors, described) else None
+    except (SafetensorError, ValueError, KeyError, zlib.error):
+        return None
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before going on."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

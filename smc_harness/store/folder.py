@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from smc_harness.errors import UsageError
+from smc_harness.store import claims
 
 _README = """\
 # smc-harness store
@@ -52,6 +53,14 @@ def prepare(folder: Path) -> Path:
 
 
 def clear(folder: Path) -> None:
-    """Remove a store that `prepare` made; anything else is left alone."""
-    if (folder / "CACHEDIR.TAG").is_file():
-        shutil.rmtree(folder)
+    """Remove a store that `prepare` made; anything else is left alone.
+
+    Raises UsageError while a session uses it.
+    """
+    if not (folder / "CACHEDIR.TAG").is_file():
+        return
+    if claims.in_use(folder):
+        raise UsageError(
+            f"--store {folder}: a session is using it; when that has ended, or another --store, would work"
+        )
+    shutil.rmtree(folder)

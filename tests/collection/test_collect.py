@@ -192,3 +192,27 @@ def test_an_id_is_one_line_whatever_the_plugins_are_called() -> None:
     (cell,) = build([task("line\nbreak")], [pruner('<b>"é" [x]\x1b[31m')], [0.5], 1, "")
     assert cell.id == 'line\\nbreak::<b>"é" [x]\\x1b[31m[0.5,seed0]'
     assert select([cell], parse(run_parser(), [cell.id])) == [cell]
+
+
+def test_shards_are_a_partition_in_which_dense_models_stay_together() -> None:
+    parts = [selected("--shard", f"{number}/4") for number in (1, 2, 3, 4)]
+    assert sorted(cell for part in parts for cell in part) == sorted(ids(CELLS))
+    assert [len(part) for part in parts] == [8, 10, 8, 10]
+    # 6 dense models, and 3 cuts between 4 parts
+    assert sum(len({(cell.split("::")[0], cell[-2]) for cell in part}) for part in parts) <= 6 + 3
+
+
+def test_a_shard_cuts_no_trajectory_and_no_pool() -> None:
+    cells = build([task("t")], [pruner("a"), pruner("b"), pruner("c")], LEVELS, 2, "", together=True)
+    options = [parse(run_parser(), ("--shard", f"{number}/2")) for number in (1, 2)]
+    assert [{cell.pruner for cell in select(cells, each)} for each in options] == [{"a"}, {"b", "c"}]
+
+
+def test_more_shards_than_trajectories_leave_some_empty() -> None:
+    assert sum(bool(selected("csqa::snip", "--shard", f"{number}/9")) for number in range(1, 10)) == 2
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="a part such as 1/4 would work"):
+        parse(run_parser(), ("--shard", text))

@@ -46,6 +46,12 @@ def test_every_missing_file_is_named_and_no_other(workshop: Workshop) -> None:
     assert str(caught.value) == f"--data-dir {workshop.folder}: reader needs fold0/train.csv: not there"
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../secret.csv", "fold0/../../secret.csv"])
+def test_no_path_leaves_the_folder(workshop: Workshop, name: str) -> None:
+    with pytest.raises(UsageError, match=r"^reader reads .*; a path that stays within --data-dir would work$"):
+        with_files(reading(lambda context: [name]), RunOptions(data_dir=str(workshop.folder)), 0)
+
+
 def test_the_content_of_every_file_enters_the_options(workshop: Workshop) -> None:
     options = RunOptions(data_dir=str(workshop.folder))
     workshop.write("fold0/train.csv", "a")

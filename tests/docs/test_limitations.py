@@ -46,7 +46,7 @@ def test_every_limitation_that_an_error_names_has_a_section() -> None:
         assert anchor in anchors(), f"{file.name}: {anchor}"
 
 
-@pytest.mark.parametrize("option", ["--dist=ray", "--shard=1/2", "--dist"])
+@pytest.mark.parametrize("option", ["--dist=ray", "--dist"])
 def test_what_other_test_runners_divide_work_by_is_told_not_to_be_there(
     command: Callable[..., Ran], option: str
 ) -> None:

@@ -15,9 +15,11 @@ from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
 from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
-from smc_harness.execution import driver
-from smc_harness.execution.driver import Driver, Observer, Rules
+from smc_harness.errors import StoreError
+from smc_harness.execution import ledger
+from smc_harness.execution.driver import Driver
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
+from smc_harness.execution.ledger import Observer, Rules
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store.results import Results
@@ -46,7 +48,7 @@ class Recorder:
         self.jobs.append((job.pruner.name if job.pruner else "dense", dict(job.known)))
         self.running.append((job, self.script(job)))
 
-    def events(self) -> Iterator[tuple[Job, Event]]:
+    def events(self, patience: float | None = None) -> Iterator[tuple[Job, Event]]:
         while self.running:
             for job, script in list(self.running):
                 event = next(script)
@@ -108,7 +110,8 @@ def drive(tmp_path: Path):
         task = plugin("task", "toy", task or toy_task())
         options = RunOptions()
         root = keys.root(task, options, 0)
-        dense = Dense(task, 0, options, keys.cell(keys.chain(root, [Train()], None, None, "paper")[-1], task, options))
+        (trained,) = keys.chain(root, [Train()], None, None, "paper")
+        dense = Dense(task, 0, options, keys.cell(trained, task, options), trained)
         pruners = pruners or {"one": plugin("pruner", "one", pruner_of("after"))}
         tracks = [
             Track(dense, pruner, {level: Cell("toy", name, level, 0) for level in LEVELS})
@@ -211,25 +214,96 @@ def test_a_worker_that_leaves_a_level_out_is_named(drive) -> None:
     assert found["toy::one[0.5,seed0]"].error == "its worker ended without it"
 
 
-def test_a_worker_that_dies_costs_one_cell(drive) -> None:
+def dying(times: int, again: bool = True) -> tuple[list[Job], Script]:
+    """The jobs whose worker died at 0.5, and a script in which so many of them do."""
+    deaths: list[Job] = []
+
+    def script(job: Job) -> Iterator[Event]:
+        if job.pruner is not None and len(deaths) < times:
+            if 0.2 not in job.known:
+                yield Started(0.2)
+                yield measured(0.2, 0.9)
+            yield Started(0.5)
+            deaths.append(job)
+            yield Died(0.5, "the worker process was ended by SIGSEGV", "Fatal Python error", again)
+        else:
+            yield from play(job, GOOD)
+
+    return deaths, script
+
+
+def test_a_cell_whose_worker_died_is_tried_once_more(drive) -> None:
+    deaths, script = dying(1)
+    recorder, found = drive(script)
+    assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.8: "fail"}
+    assert len(deaths) == 1
+    assert recorder.jobs[-1] == ("one", {0.2: Verdict.PASS})
+
+
+def test_a_worker_that_dies_each_time_costs_one_cell(drive) -> None:
+    deaths, script = dying(2)
+    recorder, found = drive(script)
+    assert verdicts(found) == {0.2: "pass", 0.5: "error", 0.8: "fail"}
+    assert found["toy::one[0.5,seed0]"].error == "the worker process was ended by SIGSEGV (tried twice)"
+    assert found["toy::one[0.5,seed0]"].output == "Fatal Python error"
+    assert recorder.jobs[-1] == ("one", {0.2: Verdict.PASS, 0.5: Verdict.ERROR})
+    assert len(deaths) == 2
+
+
+def test_what_another_try_would_not_mend_is_named_at_once(drive) -> None:
+    deaths, script = dying(9, again=False)
+    _, found = drive(lambda job: script(job) if 0.5 not in job.known else play(job, GOOD))
+    assert found["toy::one[0.5,seed0]"].error == "the worker process was ended by SIGSEGV"
+    assert len(deaths) == 1
+
+
+def test_a_dense_training_whose_worker_died_is_tried_once_more(drive) -> None:
     deaths = []
 
     def script(job: Job) -> Iterator[Event]:
-        if job.pruner is not None and 0.5 not in job.known:
-            yield Started(0.2)
-            yield measured(0.2, 0.9)
-            yield Started(0.5)
-            deaths.append(1)
-            yield Died(0.5, "the worker process was ended by SIGSEGV", "Fatal Python error")
-            return
-        yield from play(job, GOOD)
+        if job.pruner is None and not deaths:
+            deaths.append(job)
+            yield Started(None)
+            yield Died(None, "the worker process was ended by SIGKILL (out of memory?)")
+        else:
+            yield from play(job, GOOD)
 
     recorder, found = drive(script)
-    assert verdicts(found) == {0.2: "pass", 0.5: "error", 0.8: "fail"}
-    assert found["toy::one[0.5,seed0]"].error == "the worker process was ended by SIGSEGV"
-    assert found["toy::one[0.5,seed0]"].output == "Fatal Python error"
-    assert recorder.jobs[-1] == ("one", {0.2: Verdict.PASS, 0.5: Verdict.ERROR})
-    assert len(deaths) == 1
+    assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.8: "fail"}
+    assert [name for name, _ in recorder.jobs] == ["dense", "dense", "one"]
+
+
+def test_workers_that_die_before_they_begin_are_tried_once_more_and_named(drive) -> None:
+    def script(job: Job) -> Iterator[Event]:
+        if job.pruner is None:
+            yield from play(job, GOOD)
+        else:
+            yield Died(None, "the worker process ended with exit code 1")
+
+    recorder, found = drive(script)
+    assert verdicts(found) == dict.fromkeys(LEVELS, "error")
+    assert len(recorder.jobs) == 3
+
+
+def test_a_store_that_cannot_be_written_ends_the_run_and_costs_no_cell(drive) -> None:
+    task = toy_task()
+
+    def script(job: Job) -> Iterator[Event]:
+        if job.pruner is None:
+            yield from play(job, GOOD)
+            return
+        yield Started(0.2)
+        yield measured(0.2, 0.9)
+        yield Started(0.5)
+        yield Failed(0.5, "store: No space left on device", store=True)
+
+    told: list[Cell | CellResult] = []
+    with pytest.raises(StoreError, match="No space left"):
+        drive(script, task=task, told=told.append)
+    assert [result.cell.level for result in told if isinstance(result, CellResult)] == [0.2]
+    recorder, found = drive(lambda job: play(job, GOOD), task=task)
+    assert recorder.jobs == [("one", {0.2: Verdict.PASS})]
+    assert found["toy::one[0.2,seed0]"].cached
 
 
 @pytest.mark.parametrize("end", [Finished(), Died(None, "the worker process ended with exit code 0")], ids=repr)
@@ -380,7 +454,7 @@ def test_what_is_heard_while_more_is_there_is_written_in_one_transaction(
     drive, monkeypatch: pytest.MonkeyPatch, more: bool, transactions: int
 ) -> None:
     """One is that of the dense model, whose job ends before the others begin."""
-    monkeypatch.setattr(driver, "_SECONDS", float("inf"))
+    monkeypatch.setattr(ledger, "_SECONDS", float("inf"))
     begun = []
     together = Results.together
 
@@ -396,7 +470,7 @@ def test_what_is_heard_while_more_is_there_is_written_in_one_transaction(
 
 def test_no_cell_waits_for_others_for_long(drive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where events never cease, and judging takes its time."""
-    monkeypatch.setattr(driver, "_SECONDS", 0.0)
+    monkeypatch.setattr(ledger, "_SECONDS", 0.0)
     told = []
     measured_when_told = []
 

@@ -43,6 +43,61 @@ def test_a_worker_that_died_while_idle_is_replaced(executor: ProcessExecutor, tm
     assert not worker.log.exists()
 
 
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(2, tmp_path, timeout=0.5)
+    yield executor
+    executor.close()
+
+
+HANGS = """\
+import time
+
+def waits_for_nobody():
+    while True:
+        time.sleep(60)
+
+waits_for_nobody()
+"""
+
+
+def test_a_worker_that_takes_too_long_says_where_it_is_and_is_ended(impatient: ProcessExecutor, tmp_path: Path) -> None:
+    impatient.submit(job_of(tmp_path, HANGS))
+    started, died = (event for _, event in impatient.events())
+    assert (type(started), type(died)) == (Started, Died)
+    assert (died.error, died.again) == ("took longer than 0.5 s (--timeout)", False)
+    assert "in waits_for_nobody" in died.output
+    assert impatient.busy == []
+
+
+def test_another_worker_is_heard_while_one_hangs(impatient: ProcessExecutor, tmp_path: Path) -> None:
+    impatient.submit(job_of(tmp_path, HANGS))
+    (tmp_path / "other").mkdir()
+    impatient.submit(job_of(tmp_path / "other", "1 / 0"))
+    kinds = [type(event) for _, event in impatient.events()]
+    assert kinds.index(Failed) < kinds.index(Died)
+
+
+def test_whoever_is_not_patient_need_not_wait(executor: ProcessExecutor, tmp_path: Path) -> None:
+    executor.submit(job_of(tmp_path, HANGS))
+    assert [type(event) for _, event in executor.events(patience=3.0)] == [Started]
+    assert len(executor.busy) == 1
+
+
+def test_where_a_worker_was_that_a_signal_ended_is_kept(executor: ProcessExecutor, tmp_path: Path) -> None:
+    executor.submit(job_of(tmp_path, "import os\ndef falls():\n    os.kill(os.getpid(), 11)\nfalls()"))
+    *_, died = (event for _, event in executor.events())
+    assert died.error == "the worker process was ended by SIGSEGV"
+    assert "in falls" in died.output
+
+
+def test_of_megabytes_of_output_the_end_is_kept(executor: ProcessExecutor, tmp_path: Path) -> None:
+    executor.submit(job_of(tmp_path, "print('a' * 30_000_000)\nprint('the end')\n1 / 0"))
+    (failed,) = (event for _, event in executor.events() if isinstance(event, Failed))
+    assert failed.output.endswith("a\nthe end\n")
+    assert len(failed.output) == 4000
+
+
 def test_texts_have_the_same_hash_in_every_run(executor: ProcessExecutor, tmp_path: Path) -> None:
     executor.submit(job_of(tmp_path, "import os, sys; raise ValueError(os.environ['PYTHONHASHSEED'])"))
     (failed,) = (event for _, event in executor.events() if isinstance(event, Failed))

@@ -6,8 +6,10 @@ import os
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from smc_harness.cells import Measurement
+from smc_harness.errors import StoreError
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.store.results import Results
 
@@ -52,12 +54,40 @@ def test_a_damaged_file_is_none(artifacts, damage) -> None:
     assert artifacts.load("abc") is None
 
 
+def flipped(content: bytes) -> bytes:
+    """One bit of the last weight is another."""
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def test_an_altered_file_is_none_and_can_be_written_again(artifacts) -> None:
+    artifacts.save("abc", {"t": torch.ones(100)})
+    artifacts.load("abc")
+    path = artifacts.path("abc")
+    path.write_bytes(flipped(path.read_bytes()))
+    assert artifacts.load("abc") is None
+    artifacts.save("abc", {"t": torch.ones(100)})
+    assert torch.equal(artifacts.load("abc")[0]["t"], torch.ones(100))
+
+
+def test_what_was_written_under_another_key_is_none(artifacts) -> None:
+    artifacts.save("abc", {"t": torch.ones(2)})
+    artifacts.path("abd").parent.mkdir(exist_ok=True)
+    artifacts.path("abd").write_bytes(artifacts.path("abc").read_bytes())
+    assert artifacts.load("abd") is None
+
+
+def test_a_file_without_a_seal_is_none(artifacts) -> None:
+    artifacts.path("abc").parent.mkdir(parents=True)
+    save_file({"t": torch.ones(2)}, artifacts.path("abc"), metadata={"note": "{}"})
+    assert artifacts.load("abc") is None
+
+
 def test_a_failed_save_leaves_nothing_behind(artifacts, monkeypatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StoreError, match="No space left on device; where that is mended, the same command goes on"):
         artifacts.save("abc", {"t": torch.ones(2)})
     assert not artifacts.has("abc")
     assert not [file for file in artifacts.folder.rglob("*") if file.is_file()]

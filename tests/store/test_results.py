@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
-from smc_harness.errors import UsageError
+from smc_harness.errors import StoreError, UsageError
 from smc_harness.store.results import Results, existing, outcomes
 
 MEASURED = Measurement(value=0.1 + 0.2, n=3, seconds=1.0, densities={"w": 0.5}, diagnosis=["d"], logged={"k": 1})
@@ -61,7 +61,7 @@ def test_a_store_of_a_newer_schema_is_refused_in_one_line(tmp_path) -> None:
     connection = sqlite3.connect(tmp_path / "results.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(UsageError, match="newer smc-harness .schema 99; this one reads up to 3.; upgrade"):
+    with pytest.raises(StoreError, match="newer smc-harness .schema 99; this one reads up to 4.; upgrade"):
         Results(tmp_path)
 
 
@@ -77,7 +77,8 @@ def test_a_store_of_the_first_schema_gets_what_it_lacks_and_keeps_what_it_has(tm
     results.keep("key", "task", None, None, 0, MEASURED)
     results.close()
     connection = sqlite3.connect(tmp_path / "results.sqlite")
-    connection.executescript("DROP TABLE reports; DROP TABLE outcomes; PRAGMA user_version = 1")
+    drop = "DROP TABLE reports; DROP TABLE outcomes; ALTER TABLE measurements DROP COLUMN seal"
+    connection.executescript(f"{drop}; PRAGMA user_version = 1")
     connection.close()
     again = Results(tmp_path)
     again.keep_report(1, "{}")
@@ -92,8 +93,42 @@ def test_a_store_that_must_be_there_is_not_made(tmp_path) -> None:
 
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path) -> None:
     (tmp_path / "results.sqlite").write_text("hello, this is no database at all" * 100)
-    with pytest.raises(UsageError, match="not a database"):
+    with pytest.raises(StoreError, match="not a database; remove the file"):
         Results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE measurements SET measurement = replace(measurement, '0.3', '0.9')",
+        "UPDATE measurements SET measurement = CAST(x'ff00' AS TEXT)",
+        "UPDATE measurements SET key = 'other' WHERE key = 'key'",
+        "UPDATE measurements SET seal = NULL",
+    ],
+)
+def test_a_row_that_is_not_what_was_written_is_measured_again(tmp_path, damage: str) -> None:
+    results = Results(tmp_path)
+    results.keep("key", "task", None, None, 0, MEASURED)
+    sqlite3.connect(tmp_path / "results.sqlite", isolation_level=None).execute(damage)
+    assert results.find(["key", "other"]) == {}
+    again = Measurement(value=9.0, n=1, seconds=0.0)
+    results.keep("key", "task", None, None, 0, again)
+    assert results.find(["key"]) == {"key": again}
+
+
+def test_a_full_disk_is_one_line_and_what_was_kept_before_is_there(tmp_path) -> None:
+    results = Results(tmp_path)
+    results.keep("small", "task", None, None, 0, MEASURED)
+    (pages,) = results._connection.execute("PRAGMA page_count").fetchone()
+    results._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="is full; where that is mended, the same command goes on from here"):
+        results.keep("large", "task", None, None, 0, MEASURED, b"x" * 2**20)
+    with pytest.raises(StoreError, match="is full"), results.together():
+        results.keep("large", "task", None, None, 0, MEASURED, b"x" * 2**20)
+    assert results.find(["small", "large"]) == {"small": MEASURED}
+    results._connection.execute("PRAGMA max_page_count = 100000")
+    results.keep("large", "task", None, None, 0, MEASURED, b"x" * 2**20)
+    assert Results(tmp_path).find(["small", "large"]).keys() == {"small", "large"}
 
 
 def test_the_last_failed_cells_are_those_of_the_last_session_that_settled_any(tmp_path) -> None:

@@ -34,10 +34,10 @@ def _entries(path: Path, split: str) -> list[tuple[str, str]]:
     try:
         with path.open("rb") as stream:
             content = _Plain(stream).load()
-        return [
-            (str(name), f"{float(label):g}")
-            for name, label in zip(content[f"{split}_names"], content[f"{split}_labels"], strict=True)
-        ]
+        names = [str(name) for name in content[f"{split}_names"]]
+        if paths := [name for name in names if Path(name).name != name]:
+            raise UsageError(f"{paths[0]!r} is no name; names without a folder would work")
+        return [(name, f"{float(label):g}") for name, label in zip(names, content[f"{split}_labels"], strict=True)]
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # a torn pickle raises nearly anything
