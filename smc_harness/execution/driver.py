@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,7 @@ _PAUSE = 0.5
 """Seconds between two looks at whether another session is done with what this one needs."""
 _ATTEMPTS = 2
 """How often a cell may take its worker down before it is named."""
+_SILENT = "its worker ended without it"
 
 
 class Driver:
@@ -46,7 +48,7 @@ class Driver:
         self.store = store
         self._make_executor = executor
         self._tracks = tracks
-        self._claims = Claims(Path(store))
+        self._claims: Claims
         self._trainings: list[Dense] = []
         self._waiting: list[Track] = []
         self._by_job: dict[int, Track | Dense] = {}
@@ -58,11 +60,11 @@ class Driver:
 
         Raises StoreError where the store cannot be read or written.
         """
-        try:
-            self._run()
-        finally:
-            self.ledger.tell()
-            self._claims.close()
+        with closing(Claims(Path(self.store))) as self._claims:
+            try:
+                self._run()
+            finally:
+                self.ledger.tell()
 
     def _run(self) -> None:
         denses = list({id(track.dense): track.dense for track in self._tracks}.values())
@@ -158,14 +160,16 @@ class Driver:
         owner = self._by_job.pop(id(job))
         self._claims.release(_keys(owner))
         if isinstance(owner, Dense):
-            if not owner.settled:
+            if not owner.settled and isinstance(event, Died):
                 self._trainings.insert(0, owner)
+            elif not owner.settled:
+                self.ledger.failed(owner, None, _SILENT, "", Verdict.ERROR)
             self._advance_waiting()
         elif not self.ledger.advance(owner):
             if isinstance(event, Died) or self._goes_on(owner, job):
                 self._waiting.insert(0, owner)
             else:
-                self.ledger.settle_all(owner, Verdict.ERROR, "its worker ended without it")
+                self.ledger.failed(owner, None, _SILENT, "", Verdict.ERROR)
 
     def _goes_on(self, track: Track, job: Job) -> bool:
         """Whether a job that came to its end leaves something for another: the next level of a pool, or a new level."""

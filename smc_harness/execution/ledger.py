@@ -117,7 +117,7 @@ class Ledger:
             self._settle(owner, level, verdict, error=error, output=output)
             self._count(verdict)
         else:
-            self.settle_all(owner, verdict, error, output)
+            self._settle_all(owner, verdict, error, output)
 
     def _accept_dense(self, dense: Dense, measurement: Measurement) -> None:
         """Take the dense score, unless the model is no better than chance: its cells would measure nothing."""
@@ -178,11 +178,11 @@ class Ledger:
     def _settle_hopeless(self, pool: Pool) -> None:
         for each in pool.tracks:
             if each.fault is not None:
-                self.settle_all(each, Verdict.ERROR, each.fault)
+                self._settle_all(each, Verdict.ERROR, each.fault)
             elif each.dense.reason is not None:
-                self.settle_all(each, each.dense.verdict, each.dense.reason, each.dense.output)
+                self._settle_all(each, each.dense.verdict, each.dense.reason, each.dense.output)
 
-    def settle_all(self, track: Track, verdict: Verdict, reason: str, output: str = "") -> None:
+    def _settle_all(self, track: Track, verdict: Verdict, reason: str, output: str = "") -> None:
         for level in track.levels:
             if level not in track.verdicts and not self.stopped:
                 self._settle(track, level, verdict, error=reason, output=output)

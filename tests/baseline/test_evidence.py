@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy
 import pytest
-from safetensors.numpy import save_file
+import torch
 
 from smc_harness.baseline.entries import Point, Precision
 from smc_harness.baseline.evidence import Outcomes, precision
@@ -31,9 +31,7 @@ def keep(artifacts: Artifacts) -> Keep:
     """Puts the outcomes of a cell into the store."""
 
     def save(key: str, values: Any) -> None:
-        path = artifacts.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"values": numpy.asarray(values, dtype=numpy.float32)}, path, metadata={"note": "{}"})
+        artifacts.save(key, {"values": torch.tensor(values, dtype=torch.float32)})
 
     return save
 

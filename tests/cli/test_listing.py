@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smc_harness.store import folder
-from smc_harness.store.results import Results
+from smc_harness.store.results import SCHEMA_VERSION, Results
 from tests.workshop import Ran, Workshop
 
 Command = Callable[..., Ran]
@@ -154,4 +154,5 @@ def test_a_store_of_a_newer_schema_is_refused(command: Command, workshop: Worksh
     for words in (["list", "runs"], ["--pruners", "snip"]):
         done = command(*words, "--store", "kept")
         assert (done.code, done.out, done.err.count("\n")) == (4, "", 1)
-        assert "written by a newer smc-harness (schema 99; this one reads up to 3); upgrade" in done.err
+        said = f"written by a newer smc-harness (schema 99; this one reads up to {SCHEMA_VERSION}); upgrade"
+        assert said in done.err

@@ -214,6 +214,11 @@ def test_a_worker_that_leaves_a_level_out_is_named(drive) -> None:
     assert found["toy::one[0.5,seed0]"].error == "its worker ended without it"
 
 
+def test_a_dense_training_that_nothing_is_heard_of_is_named(drive) -> None:
+    _, found = drive(lambda job: iter([Finished()]))
+    assert found["toy::one[0.2,seed0]"].error == "the dense training failed: its worker ended without it"
+
+
 def dying(times: int, again: bool = True) -> tuple[list[Job], Script]:
     """The jobs whose worker died at 0.5, and a script in which so many of them do."""
     deaths: list[Job] = []

@@ -66,6 +66,7 @@ def furnish(workshop: Workshop, deed: str) -> None:
     workshop.write("plugins/broken.py", BROKEN.format(deed=deed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_its_own_cell(

@@ -24,6 +24,8 @@ ASIDE = {
         "n",
         "cache_clear",
         "maxfail",
+        "shard",
+        "timeout",
         "strict_plugins",
     ),
     *("debug", "search", "resolution", "strict", "baseline", "update_baseline", "verbose", "quiet", "version", "help"),

@@ -152,7 +152,7 @@ def test_what_breaks_or_ends_its_process_is_an_error_of_its_cells_alone(
             "*output of the plugins*",
             "*I was here",
             "*ERROR at setup of toy::deadly[[]0.2,seed0[]] *",
-            "the worker process ended with exit code 3",
+            "the worker process ended with exit code 3 (tried twice)",
             "PROBLEM plugins/nothing.py: import failed: ModuleNotFoundError*",
             "toy::broken seed0 error",
         ]
