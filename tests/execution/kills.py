@@ -28,7 +28,7 @@ from typing import Any
 
 from tests.workshop import children_of
 
-_REPORTED = re.compile(r"^(\S+::\S+\[.*\]) (?:PASS|FAIL).*?( cached)?$", re.MULTILINE)
+_REPORTED = re.compile(r"^(\S+::\S+\]) (?:PASS|FAIL) .*?\(dense .*?\) \S+ s( cached)?", re.MULTILINE)
 
 
 @dataclass

@@ -19,7 +19,7 @@ def test_a_hundred_kills_lose_nothing_and_repeat_nothing(workshop: Workshop) -> 
     workshop.toy()
     for name, phase in (("one", "after"), ("two", "iterative"), ("three", "before")):
         workshop.pruner(name, phase)
-    storm = Storm(RUN, workshop.folder, 4.0, random.Random(0))
+    storm = Storm(RUN, workshop.folder, 3.0, random.Random(0))
     storm.rage(100, finished(RUN, workshop.folder, workshop.folder / "undisturbed"))
     assert storm.dealt.total() >= 100
     assert min(storm.dealt.values()) > 20
