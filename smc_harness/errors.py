@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
     DONE = 0
     """The run is complete. A pruner that fails at some level is a result, not an error."""
     REGRESSION = 1
-    """Worse than the baseline; or with --strict: some cell failed or was inconclusive."""
+    """Worse than the baseline; or with --strict: some cell failed or was inconclusive. Of `store check`: damage."""
     INTERRUPTED = 2
     """Stopped by Ctrl-C."""
     INTERNAL = 3
