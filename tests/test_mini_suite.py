@@ -37,17 +37,16 @@ def test_the_default_run_is_the_papers_eleven_on_the_four_mini_tasks(workshop: W
 
 
 def test_every_pruner_runs_on_every_mini_task(workshop: Workshop) -> None:
-    ran = workshop.run("--collect", PLUGINS, "--pruners", our_pruners(), "--levels", "0.2,0.738", timeout=1200)
+    ran = workshop.run("--collect", PLUGINS, "--pruners", our_pruners(), "--levels", "0.738", timeout=1400)
     assert ran.code == 0, ran.out + ran.err
     cells = ran.report["cells"]
-    assert len(cells) == 4 * 16 * 2
-    assert {cell["verdict"] for cell in cells} == {"pass", "fail", "not-run"}
+    assert len(cells) == 4 * 16
+    assert {cell["verdict"] for cell in cells} == {"pass", "fail"}
     for task in ran.report["tasks"].values():
         assert task["n"] >= 2000
         assert task["dense"] > task["floor"] + 0.2 * (1 if task["unit"] == "fraction" else 100)
     for cell in cells:
-        if cell["value"] is not None:
-            assert cell["realised"] == pytest.approx(cell["level"], abs=0.0021)
+        assert cell["realised"] == pytest.approx(cell["level"], abs=0.0021)
     first = {(row["task"], row["pruner"]): row["first_fail"] for row in ran.report["first_fail"]}
     for task in ran.report["tasks"]:
         assert first[task, "lth"] is None
