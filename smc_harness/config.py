@@ -45,7 +45,17 @@ class Config:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that raises UsageError instead of printing the whole usage and exiting."""
+    """argparse that raises UsageError instead of printing the whole usage and exiting, and takes whole words alone."""
+
+    def __init__(self, prog: str, description: str, epilog: str | None = None, add_help: bool = True) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=add_help,
+        )
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):

@@ -35,8 +35,6 @@ def parser() -> Parser:
         prog="smc-harness check",
         description="Hold pruners and tasks to what every one of them is held to.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("what", nargs="+", metavar="NAME|PATH", help="an installed pruner or task, or a file or folder with some")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -34,8 +33,6 @@ def parser() -> Parser:
         prog="smc-harness compare",
         description="Tell what of a saved run got worse or better than a baseline, beyond chance.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("run", metavar="RUN", help="a file that --json wrote, or the number of a session that `list runs` names")

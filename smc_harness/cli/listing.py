@@ -29,9 +29,7 @@ _ATTRIBUTES = {
 
 def parser() -> Parser:
     """The parser of `smc-harness list`."""
-    parser = Parser(
-        prog="smc-harness list", description="Show what is installed, collected or stored.", allow_abbrev=False
-    )
+    parser = Parser(prog="smc-harness list", description="Show what is installed, collected or stored.")
     parser.add_argument("what", choices=[*_KINDS, "runs"])
     parser.add_argument("--collect", action="append", default=[], metavar="PATH", help="a plugin file or folder, too")
     parser.add_argument("--data-dir", metavar="DIR", help="where `list tasks` looks for data")

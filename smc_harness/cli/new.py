@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,8 +24,6 @@ def parser() -> Parser:
         description="Write a distribution that is ready to be changed, tested and published: a plugin that works, its "
         "tests, workflows for GitHub, a README.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("name", metavar="NAME", help="of the plugin: small letters and digits, joined by hyphens")

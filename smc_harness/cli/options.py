@@ -31,8 +31,6 @@ def run_parser(add_help: bool = True) -> Parser:
         prog="smc-harness",
         description="Find the sparsity level at which each pruner first fails on each task.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         add_help=add_help,
     )
     parser.add_argument(

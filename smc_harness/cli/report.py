@@ -38,8 +38,6 @@ def parser() -> Parser:
         prog="smc-harness report",
         description="Show a saved run again.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("run", metavar="RUN", help="a file that --json wrote, or the number of a session that `list runs` names")

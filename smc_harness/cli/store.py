@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -28,8 +27,6 @@ def parser() -> Parser:
         prog="smc-harness store",
         description="Look through a store, join others to it, or give back room.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("what", choices=["check", "merge", "prune"])
