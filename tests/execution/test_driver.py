@@ -22,6 +22,7 @@ from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measu
 from smc_harness.execution.ledger import Observer, Rules
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
+from smc_harness.store.identity import digest
 from smc_harness.store.results import Results
 from smc_harness.verdict.evidence import Evidence
 from smc_harness.verdict.rule import Tolerance
@@ -144,6 +145,41 @@ def test_the_dense_training_comes_before_its_dependants(drive) -> None:
     assert [name for name, _ in recorder.jobs] == ["dense", "one"]
     assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.8: "fail"}
     assert recorder.closed
+
+
+@pytest.mark.parametrize(("trainings", "at_once"), [(("same", "same"), 1), (("one", "other"), 2)])
+def test_tasks_with_one_training_do_not_train_it_side_by_side(
+    tmp_path: Path, trainings: tuple[str, str], at_once: int
+) -> None:
+    pruner = plugin("pruner", "one", pruner_of("after"))
+    tracks = []
+    for number, training in enumerate(trainings):
+        task = plugin("task", f"toy{number}", toy_task())
+        dense = Dense(task, 0, RunOptions(), digest("measured", number), keys.digest(training))
+        tracks.append(Track(dense, pruner, {0.5: Cell(task.name, "one", 0.5, 0)}))
+    most = 0
+
+    def script(job: Job) -> Iterator[Event]:
+        nonlocal most
+        most = max(most, sum(each.pruner is None for each, _ in recorder.running))
+        yield Started(None)
+        yield Failed(None, "enough was seen")
+        yield Finished()
+
+    recorder = Recorder(2, script)
+    results = Results(tmp_path)
+    rules = Rules(lambda task: Tolerance(), Search("grid", None), True, None)
+    Driver(
+        tracks,
+        lambda jobs: recorder,
+        results,
+        rules,
+        Observer(lambda cell: None, lambda result: None),
+        (),
+        str(tmp_path),
+    ).run()
+    results.close()
+    assert most == at_once
 
 
 def test_long_tracks_start_before_short_ones(drive) -> None:
