@@ -24,7 +24,7 @@ def with_files(task: Plugin, options: RunOptions, seed: int) -> RunOptions:
     if options.data_dir is None:
         raise UsageError(f"{task.name} reads {names[0]} and needs --data-dir DIR, the folder that holds it")
     folder = Path(options.data_dir)
-    if outside := [name for name in names if Path(name).is_absolute() or os.path.normpath(name).startswith("..")]:
+    if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(os.path.normpath(name)).parts]:
         raise UsageError(f"{task.name} reads {outside[0]}; a path that stays within --data-dir would work")
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise UsageError(f"--data-dir {folder}: {task.name} needs {', '.join(missing)}: not there")

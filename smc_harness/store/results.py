@@ -16,6 +16,8 @@ from smc_harness.errors import StoreError, UsageError
 from smc_harness.store import seal
 
 SCHEMA_VERSION = 4
+_SEALED = 4
+"""The first schema whose measurements are sealed."""
 FILE = "results.sqlite"
 GOES_ON = "where that is mended, the same command goes on from here"
 """What someone can do whose store cannot be written."""
@@ -75,10 +77,9 @@ class Results:
             for tables in _TABLES[found:]:
                 for statement in filter(str.strip, tables.split(";")):
                     connection.execute(statement)
-            for key, text in connection.execute(
-                "SELECT key, measurement FROM measurements WHERE seal IS NULL"
-            ).fetchall():
-                connection.execute("UPDATE measurements SET seal = ? WHERE key = ?", (seal.of_text(key, text), key))
+            if found < _SEALED:  # what is there is taken for what was written, this once
+                for key, text in connection.execute("SELECT key, measurement FROM measurements").fetchall():
+                    connection.execute("UPDATE measurements SET seal = ? WHERE key = ?", (seal.of_text(key, text), key))
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def together(self) -> _Transaction:

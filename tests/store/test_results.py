@@ -110,6 +110,8 @@ def test_a_row_that_is_not_what_was_written_is_measured_again(tmp_path, damage: 
     results = Results(tmp_path)
     results.keep("key", "task", None, None, 0, MEASURED)
     sqlite3.connect(tmp_path / "results.sqlite", isolation_level=None).execute(damage)
+    results.close()
+    results = Results(tmp_path)  # opening it does not seal what is there
     assert results.find(["key", "other"]) == {}
     again = Measurement(value=9.0, n=1, seconds=0.0)
     results.keep("key", "task", None, None, 0, again)
