@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +11,7 @@ from smc_harness import Prune, Train, hookimpl
 from smc_harness.cells import Cell, CellResult, Measurement, Verdict
 from smc_harness.conversation.options import RunOptions
 from smc_harness.declarations.structure import Structure
-from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import StoreError
-from smc_harness.execution import ledger
 from smc_harness.execution.driver import Driver
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, Started
 from smc_harness.execution.ledger import Observer, Rules
@@ -24,120 +19,10 @@ from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store.identity import digest
 from smc_harness.store.results import Results
-from smc_harness.verdict.evidence import Evidence
 from smc_harness.verdict.rule import Tolerance
-from smc_harness.verdict.search import Search, next_level
+from smc_harness.verdict.search import Search
+from tests.execution.playing import GOOD, LEVELS, Recorder, Script, measured, play, verdicts
 from tests.toys import plugin, pruner_of, toy_task
-
-LEVELS = (0.2, 0.5, 0.8)
-Script = Callable[[Job], Iterator[Event]]
-
-
-class Recorder:
-    """Runs no plugin: plays what the script says for each job, one event of each running job in turn."""
-
-    def __init__(self, slots: int, script: Script) -> None:
-        self.slots, self.script = slots, script
-        self.jobs: list[tuple[str, dict[float, Verdict]]] = []
-        self.running: list[tuple[Job, Iterator[Event]]] = []
-        self.closed = False
-        self.more = False
-        self.tracks: list[Track] = []
-
-    def submit(self, job: Job) -> None:
-        assert len(self.running) < self.slots
-        self.jobs.append((job.pruner.name if job.pruner else "dense", dict(job.known)))
-        self.running.append((job, self.script(job)))
-
-    def events(self, patience: float | None = None) -> Iterator[tuple[Job, Event]]:
-        while self.running:
-            for job, script in list(self.running):
-                event = next(script)
-                if isinstance(event, Finished | Died):
-                    self.running.remove((job, script))
-                yield job, self._keyed(job, event)
-
-    def _keyed(self, job: Job, event: Event) -> Event:
-        """Measurements carry the key that an honest worker computes."""
-        if not isinstance(event, Measured) or event.measurement.outcomes is not None:
-            return event
-        track = next(track for track in self.tracks if job.pruner is None or track.pruner.name == job.pruner.name)
-        key = track.dense.key if event.level is None else track.keys[event.level]
-        return Measured(event.level, replace(event.measurement, outcomes=key))
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def measured(level: float | None, value: float) -> Measured:
-    return Measured(level, Measurement(value=value, n=1000, seconds=0.0))
-
-
-def play(job: Job, values: dict[float, float]) -> Iterator[Event]:
-    """What a well-behaved worker says."""
-    if job.pruner is None:
-        yield Started(None)
-        yield measured(None, 0.9)
-    else:
-        assert job.dense is not None
-        verdicts: dict[float, Verdict] = {}
-        while (level := next_level(job.search, job.levels, verdicts)) is not None:
-            if level in job.known:
-                verdicts[level] = job.known[level]
-                continue
-            yield Started(level)
-            yield measured(level, values[level])
-            verdicts[level] = job.rule.decide(Evidence(values[level], job.dense.value, 1000)).verdict
-    yield Finished()
-
-
-GOOD = {0.2: 0.9, 0.5: 0.9, 0.8: 0.1}
-
-
-@pytest.fixture
-def drive(tmp_path: Path):
-    def run(
-        script: Script,
-        pruners: dict[str, Plugin] | None = None,
-        *,
-        slots: int = 1,
-        search: str = "until-fail",
-        resolution: float | None = None,
-        max_fail: int | None = None,
-        task=None,
-        more: bool = False,
-        told: Callable[[Cell | CellResult], None] = lambda item: None,
-    ) -> tuple[Recorder, dict[str, CellResult]]:
-        task = plugin("task", "toy", task or toy_task())
-        options = RunOptions()
-        root = keys.root(task, options, 0)
-        (trained,) = keys.chain(root, [Train()], None, None, "paper")
-        dense = Dense(task, 0, options, keys.cell(trained, task, options), trained)
-        pruners = pruners or {"one": plugin("pruner", "one", pruner_of("after"))}
-        tracks = [
-            Track(dense, pruner, {level: Cell("toy", name, level, 0) for level in LEVELS})
-            for name, pruner in pruners.items()
-        ]
-        recorder = Recorder(slots, script)
-        recorder.tracks, recorder.more = tracks, more
-        found: dict[str, CellResult] = {}
-
-        def finished(result: CellResult) -> None:
-            found[result.cell.id] = result
-            told(result)
-
-        results = Results(tmp_path)
-        observer = Observer(told, finished, partial(results.settle, results.begin_session("test")))
-        rules = Rules(lambda task: Tolerance(), Search(search, resolution), True, max_fail)
-        Driver(tracks, lambda jobs: recorder, results, rules, observer, (), str(tmp_path)).run()
-        results.close()
-        return recorder, found
-
-    return run
-
-
-def verdicts(found: dict[str, CellResult]) -> dict[float, str]:
-    return {result.cell.level: result.verdict.value for result in found.values()}
 
 
 def test_the_dense_training_comes_before_its_dependants(drive) -> None:
@@ -464,62 +349,3 @@ def test_what_is_stored_above_a_gap_is_not_measured_again(drive) -> None:
         0.5: True,
         0.8: True,
     }
-
-
-@pytest.mark.parametrize("more", [False, True])
-def test_a_cell_is_told_of_when_another_process_can_read_it(drive, tmp_path: Path, more: bool) -> None:
-    there: dict[float, bool] = {}
-
-    def told(item: Cell | CellResult) -> None:
-        if isinstance(item, CellResult):
-            connection = sqlite3.connect(tmp_path / "results.sqlite")
-            cells = connection.execute("SELECT m.level FROM session_cells c JOIN measurements m USING (key)").fetchall()
-            there[item.cell.level] = (item.cell.level,) in cells
-
-    drive(lambda job: play(job, GOOD), more=more, told=told)
-    assert there == dict.fromkeys(LEVELS, True)
-
-
-def test_cells_are_told_of_in_the_order_of_events(drive) -> None:
-    told: list[tuple[str, float]] = []
-
-    def tell(item: Cell | CellResult) -> None:
-        told.append(("finished", item.cell.level) if isinstance(item, CellResult) else ("started", item.level))
-
-    drive(lambda job: play(job, GOOD), more=True, told=tell)
-    assert told == [(what, level) for level in LEVELS for what in ("started", "finished")]
-
-
-@pytest.mark.parametrize(("more", "transactions"), [(False, 4), (True, 2)])
-def test_what_is_heard_while_more_is_there_is_written_in_one_transaction(
-    drive, monkeypatch: pytest.MonkeyPatch, more: bool, transactions: int
-) -> None:
-    """One is that of the dense model, whose job ends before the others begin."""
-    monkeypatch.setattr(ledger, "_SECONDS", float("inf"))
-    begun = []
-    together = Results.together
-
-    def counted(results: Results):
-        if not results._connection.in_transaction:
-            begun.append(1)
-        return together(results)
-
-    monkeypatch.setattr(Results, "together", counted)
-    drive(lambda job: play(job, GOOD), more=more)
-    assert len(begun) - 2 == transactions  # opening the file and beginning the session aside
-
-
-def test_no_cell_waits_for_others_for_long(drive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where events never cease, and judging takes its time."""
-    monkeypatch.setattr(ledger, "_SECONDS", 0.0)
-    told = []
-    measured_when_told = []
-
-    def script(job: Job) -> Iterator[Event]:
-        for event in play(job, GOOD):
-            if isinstance(event, Measured):
-                measured_when_told.append(len(told))
-            yield event
-
-    drive(script, more=True, told=lambda item: told.extend([item] * isinstance(item, CellResult)))
-    assert measured_when_told == [0, 0, 1, 2]
