@@ -13,15 +13,13 @@ from typing import Any, NoReturn
 import pluggy
 
 from smc_harness import hookspecs
-from smc_harness.errors import UsageError, limitation, nearest
+from smc_harness.errors import UsageError, nearest
 
 PAPER_LEVELS = (0.2, 0.36, 0.488, 0.59, 0.672, 0.738, 0.791, 0.8325, 0.866, 0.893)
 """The grid of SMC-Bench."""
 
 ADDOPTS = "SMC_HARNESS_ADDOPTS"
 TABLE = "smc-harness"
-_OF_CLUSTERS = ("--dist",)
-"""What test runners have, and what there is none of here."""
 _PYPROJECT = Path("pyproject.toml")
 _COLLECTING = ("set", "variant", "plugins", "tolerance")
 """Options whose values add up over the layers; any other list is replaced by the layer above."""
@@ -62,7 +60,6 @@ class Parser(argparse.ArgumentParser):
             given = message.removeprefix("unrecognized arguments: ").split()[0]
             known = [option for action in self._actions for option in action.option_strings]
             hint = nearest(given, known) if given.startswith("--") else ""
-            hint = limitation("one-machine") if given.partition("=")[0] in _OF_CLUSTERS else hint
             message = f"unknown option {given}{hint}" if given.startswith("-") else f"unexpected argument {given!r}"
         raise UsageError(message)
 

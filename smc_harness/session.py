@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -27,13 +26,12 @@ from smc_harness.conversation.relay import wraps
 from smc_harness.declarations.plans import Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import ExitCode, UsageError, nearest, one_line
-from smc_harness.execution import shared
+from smc_harness.execution import executors
 from smc_harness.execution.about import about, versions
 from smc_harness.execution.devices import Device, choose
 from smc_harness.execution.driver import Driver
 from smc_harness.execution.jobs import PluginRef, Progress
 from smc_harness.execution.ledger import Observer, Rules
-from smc_harness.execution.protocol import Executor
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store import folder
@@ -194,9 +192,8 @@ def plan(session: Session) -> list[Track]:
     """Group the cells into trajectories, and those around the dense models that they share. Raises UsageError."""
     options = session.config.options
     _check_tolerances(session)
-    if options.timeout is not None and options.n == "0":
-        raise UsageError(f"--timeout {options.timeout:g} -n 0: only a worker process can be stopped; -n 1 would work")
-    session.device = choose(options.device)
+    executors.check(options)
+    session.device = choose(options.device, here=options.dist == "local")
     common = RunOptions(
         session_seed=options.seed,
         scope=options.scope,
@@ -256,12 +253,13 @@ def drive(session: Session, tracks: list[Track], results: Results) -> None:
         except Exception as error:
             session.faults.append(one_line(error))
 
+    plugins = [*session.collection.tasks.values(), *session.collection.pruners.values()]
     observer = Observer(started, finished, partial(results.settle, session.number), session.running)
     rules = Rules(session.rule_of, session.search, not options.no_dense_check, options.maxfail)
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
         tracks,
-        lambda jobs: _executor(session, jobs),
+        lambda jobs: executors.executor(options, session.device, plugins, jobs),
         results,
         rules,
         observer,
@@ -294,32 +292,6 @@ def _update(reference: Reference, session: Session) -> None:
         print(f"smc-harness: {reference.path} is left as it was: {why}", file=sys.stderr)
     elif reference.update(found, outcomes(session)):
         print(f"smc-harness: {reference.path} is written", file=sys.stderr)
-
-
-def _executor(session: Session, jobs: int) -> Executor:
-    from smc_harness.execution.processes import ProcessExecutor
-    from smc_harness.execution.serial import SerialExecutor
-
-    options, gpus = session.config.options, session.device.gpus
-    workers = worker_count(options.n, session.device)
-    if not workers:
-        return SerialExecutor(gpus)
-    plugins = [*session.collection.tasks.values(), *session.collection.pruners.values()]
-    return ProcessExecutor(min(workers, jobs), session.store / "logs", gpus, shared.names(plugins), options.timeout)
-
-
-def worker_count(wanted: str, device: Device) -> int:
-    """Workers for `-n`: a number, or `auto` for one a GPU, or one a core that this process may use.
-
-    Raises UsageError.
-    """
-    if wanted == "auto" and device.kind != "cpu":
-        return max(1, len(device.gpus))
-    if wanted == "auto":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not wanted.isdecimal():
-        raise UsageError(f"-n {wanted}: a number of workers, or auto, would work")
-    return int(wanted)
 
 
 def exit_code(session: Session, results: list[CellResult]) -> ExitCode:

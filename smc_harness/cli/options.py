@@ -73,8 +73,13 @@ def _how(group: argparse._ArgumentGroup) -> None:
         type=_workers,
         default="auto",
         metavar="N",
-        help="worker processes (default auto: one a core, or one a GPU); 0: none, for a debugger",
+        help="worker processes (default auto: one a core, or one a GPU; on Ray as many as there is work for); 0: none, for "
+        "a debugger",
     )
+    add("--dist", choices=("local", "ray"), default="local", help="where the workers are: on this machine (default), or "
+        "on a Ray cluster")  # fmt: skip
+    add("--ray-address", metavar="A", help="which one: host:port, or auto for the one that this machine is part of "
+        "(default: that of RAY_ADDRESS, else one is started here)")  # fmt: skip
     add("--threads", type=_positive, default=1, metavar="T", help="threads of each worker (default 1; changes the "
         "last bits of results)")  # fmt: skip
     add("--device", type=_device, default="auto", metavar="D", help="cpu; cuda, all visible GPUs; cuda:N, one of them; "

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from smc_harness.errors import UsageError
 
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class Device:
     gpus: tuple[str, ...] = ()
 
 
-def choose(wanted: str) -> Device:
+def choose(wanted: str, here: bool = True) -> Device:
     """The device for `--device`: `auto`, `cpu`, `cuda` (all visible GPUs), `cuda:N` (one of them) or `mps`.
 
     `auto` is CUDA where there is a GPU that torch can use, else the CPU; never mps, which has no float64.
+    here: whether this machine computes; for others, `cuda` is taken for granted, and which GPU is not chosen here.
     Raises UsageError for what is not there.
     """
     if wanted == "cpu":
@@ -46,6 +47,10 @@ def choose(wanted: str) -> Device:
         if (sys.platform, platform.machine()) != ("darwin", "arm64"):
             raise UsageError("--device mps: this is not a Mac with an Apple chip; --device cpu would work")
         return Device("mps")
+    if not here and wanted == "cuda":
+        return Device("cuda")
+    if not here and wanted != "auto":
+        raise UsageError(f"--device {wanted} --dist ray: Ray says which GPU is whose; --device cuda would work")
     try:
         gpus = usable_gpus()
     except UsageError as error:
@@ -71,8 +76,8 @@ def usable_gpus() -> tuple[str, ...]:
         raise UsageError("there is no NVIDIA GPU with a working driver")
     if known // 1000 < int(built_for.partition(".")[0]):  # within one major version every driver serves every build
         raise UsageError(f"the NVIDIA driver knows CUDA up to {known // 1000}, and torch is built for {built_for}")
-    if not (gpus := visible(os.environ.get(_VISIBLE), present)):
-        raise UsageError(f"{_VISIBLE}={os.environ[_VISIBLE]} leaves no GPU")
+    if not (gpus := visible(os.environ.get(VISIBLE), present)):
+        raise UsageError(f"{VISIBLE}={os.environ[VISIBLE]} leaves no GPU")
     return gpus
 
 
@@ -106,7 +111,7 @@ def confine(gpu: str | None) -> None:
     Nothing in it, plugins included, can then take memory of another one by mistake.
     """
     if gpu is not None:
-        os.environ[_VISIBLE] = gpu
+        os.environ[VISIBLE] = gpu
 
 
 def _cuda_of_torch() -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -22,9 +22,8 @@ from smc_harness.store.results import Results
 
 _PAUSE = 0.5
 """Seconds between two looks at whether another session is done with what this one needs."""
-_ATTEMPTS = 2
-"""How often a cell may take its worker down before it is named."""
 _SILENT = "its worker ended without it"
+_OTHER_SOURCE = "the source of a plugin changed while the run was going on, or is another one where the cell ran"
 
 
 class Driver:
@@ -52,7 +51,7 @@ class Driver:
         self._trainings: list[Dense] = []
         self._waiting: list[Track] = []
         self._by_job: dict[int, Track | Dense] = {}
-        self._deaths: Counter[tuple[Dense | Track, float | None]] = Counter()
+        self._deaths: Counter[tuple[Dense | Track, float | None, int]] = Counter()
         self._elsewhere = False
 
     def run(self) -> None:
@@ -93,6 +92,7 @@ class Driver:
             if not self._by_job:
                 self.ledger.tell()
                 if not self._elsewhere:
+                    assert self.ledger.stopped or not (self._trainings or self._waiting), "work was left undone"
                     return
                 time.sleep(_PAUSE)
             for job, event in executor.events(_PAUSE if self._elsewhere else None):
@@ -165,11 +165,15 @@ class Driver:
             elif not owner.settled:
                 self.ledger.failed(owner, None, _SILENT, "", Verdict.ERROR)
             self._advance_waiting()
-        elif not self.ledger.advance(owner):
+            return
+        if not self.ledger.advance(owner):
             if isinstance(event, Died) or self._goes_on(owner, job):
                 self._waiting.insert(0, owner)
             else:
                 self.ledger.failed(owner, None, _SILENT, "", Verdict.ERROR)
+        if self._has_company(owner):  # of the others, too, nothing may be left
+            mates = self.ledger.pool(owner).tracks
+            self._waiting = [track for track in self._waiting if track not in mates or not self.ledger.advance(track)]
 
     def _goes_on(self, track: Track, job: Job) -> bool:
         """Whether a job that came to its end leaves something for another: the next level of a pool, or a new level."""
@@ -199,16 +203,27 @@ class Driver:
             rule=self.ledger.rules.rule_of(dense.task),
         )
         if isinstance(owner, Dense):
-            return job
+            return replace(job, chains=((owner.trained,),))
         assert dense.measurement is not None
+        known = self._known(owner)
         return replace(
             job,
             pruner=PluginRef.of(owner.pruner),
             levels=owner.levels,
-            known=self._known(owner),
+            known=known,
+            chains=tuple((owner.root, *chain) for level, chain in owner.chains.items() if level not in known),
+            read=(dense.key, *self._keys_of_own(owner)),
             dense=dense.measurement,
             search=self.ledger.rules.search.of(owner.pruner.phase).name,
         )
+
+    def _keys_of_own(self, control: Track) -> Iterator[str]:
+        """Of the pruner that it is a control of, as far as that runs here, too."""
+        own = control.pruner.own
+        if own is not None:
+            for other in self._tracks:
+                if other.pruner is own and other.dense is control.dense:
+                    yield from other.keys.values()
 
     def _known(self, track: Track) -> dict[float, Verdict]:
         """What the worker need not measure: what is known, and for one of a pool every level but the next."""
@@ -247,7 +262,7 @@ class Driver:
         expected = owner.key if isinstance(owner, Dense) else owner.keys.get(event.level or 0.0)
         if event.measurement.outcomes != expected:
             # the worker computed its own key from what it imported: a number must never be kept under another one
-            self._failed(owner, Failed(event.level, "the source of a plugin changed while the run was going on"))
+            self._failed(owner, Failed(event.level, _OTHER_SOURCE))
         else:
             self.ledger.measured(owner, event.level, event.measurement, event.outcomes)
 
@@ -262,10 +277,11 @@ class Driver:
         """A cell may be the victim of a machine's bad moment, so it is tried once more before it is named."""
         if _has_result(owner, event.level):
             return  # its number is safe; the rest of the track is handed out again
-        self._deaths[owner, event.level] += 1
-        deaths = self._deaths[owner, event.level]
-        if deaths == _ATTEMPTS or not event.again:
-            error = event.error if deaths == 1 else f"{event.error} (tried twice)"
+        self._deaths[owner, event.level, event.tries] += 1
+        deaths = self._deaths[owner, event.level, event.tries]
+        if deaths == event.tries:
+            often = {1: "", 2: " (tried twice)"}.get(deaths, f" (tried {deaths} times)")
+            error = event.error + often
             self.ledger.failed(owner, event.level, error, event.output, Verdict.ERROR)
 
 

@@ -38,7 +38,8 @@ class Job:
     """A trajectory to walk, or, without a pruner, the dense training and its evaluation.
 
     known: verdicts of levels that need not be measured. dense: of the dense model, against which the worker judges to
-    know which level comes next. store: folder of the store.
+    know which level comes next. store: folder of the store. chains: of every level to measure, the keys of the states
+    on its way, the start weights first. read: keys of outcomes that it may ask for.
     """
 
     task: PluginRef
@@ -52,6 +53,8 @@ class Job:
     dense: Measurement | None = None
     rule: Rule = field(default_factory=Tolerance)
     search: str = "until-fail"
+    chains: tuple[tuple[str, ...], ...] = ()
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker is gone, in the middle of `level`; the rest of the job was not done. again: whether another try may
-    end better.
+    """The worker is gone, in the middle of `level`; the rest of the job was not done. tries: how often this may happen
+    to a level before it is named.
     """
 
     level: float | None
     error: str
     output: str = ""
-    again: bool = True
+    tries: int = 2
 
 
 @dataclass(frozen=True)

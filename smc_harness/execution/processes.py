@@ -138,7 +138,7 @@ class ProcessExecutor:
             os.kill(worker.process.pid, signal.SIGUSR1)
             worker.process.join(_LAST_WORDS)
         worker.process.kill()
-        return Died(worker.level, f"took longer than {self.timeout:g} s (--timeout)", self._remove(worker), again=False)
+        return Died(worker.level, f"took longer than {self.timeout:g} s (--timeout)", self._remove(worker), tries=1)
 
     def _receive(self, worker: Worker) -> Event:
         try:

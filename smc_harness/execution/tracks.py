@@ -49,7 +49,7 @@ class Track:
     """One trajectory as the driver sees it.
 
     known: measurements in the store before this run, by level. measured: what there is to judge, and whether it came
-    from the store. verdicts: of the levels that are settled.
+    from the store. verdicts: of the levels that are settled. root: key of the start weights.
     """
 
     dense: Dense
@@ -61,6 +61,7 @@ class Track:
     known: dict[float, Measurement] = field(default_factory=dict)
     measured: dict[float, tuple[Measurement, bool]] = field(default_factory=dict)
     verdicts: dict[float, Verdict] = field(default_factory=dict)
+    root: str = ""
     fault: str | None = None
 
     @property
@@ -89,12 +90,12 @@ class Track:
             training=self.dense.task.training,
         )
         task, options = self.dense.task, self.dense.options
-        hook, root = relay(task, self.pruner), keys.root(task, options, self.dense.seed)
+        hook, self.root = relay(task, self.pruner), keys.root(task, options, self.dense.seed)
         try:
             for level in self.levels:
                 if level not in self.keys:
                     plan = list(keys.plan_of(hook, self.pruner, level, context))
-                    chain = keys.chain(root, plan, level, self.pruner, options.scope)
+                    chain = keys.chain(self.root, plan, level, self.pruner, options.scope)
                     self.plans[level], self.chains[level] = plan, chain
                     self.keys[level] = keys.cell(chain[-1], task, options)
         except Exception as error:

@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from smc_harness.lifecycle import state
+from smc_harness.lifecycle.keys import under_way
 from smc_harness.lifecycle.state import State
 from smc_harness.store.artifacts import Artifacts
-from smc_harness.store.identity import digest
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Checkpoints:
         """Replace the stage's checkpoint by this one. The weights are the model's."""
         began = time.monotonic()
         tensors, note = state.pack(checkpoint.state, model)
-        key = _key(stage)
+        key = under_way(stage)
         self._written.add(key)
         self.artifacts.save(key, tensors, note | {"level": checkpoint.level, "logged": checkpoint.logged})
         now = time.monotonic()
@@ -64,7 +64,7 @@ class Checkpoints:
 
         Raises PluginError if they do not fit.
         """
-        key = _key(stage)
+        key = under_way(stage)
         if not self.artifacts.has(key) or (kept := self.artifacts.load(key)) is None:
             return None
         self._written.add(key)
@@ -76,7 +76,3 @@ class Checkpoints:
         """Remove the checkpoints that were written or taken up: what they led to is kept now."""
         while self._written:
             self.artifacts.drop(self._written.pop())
-
-
-def _key(stage: str) -> str:
-    return digest(stage, "under way")

@@ -94,3 +94,8 @@ def cell(last: str, task: Plugin, options: RunOptions) -> str:
     apart = options.evaluated_apart
     how = () if apart is None else ("evaluated in", apart)
     return digest(last, "measured", task.identity, options.data_identity(), options.scope, *how)
+
+
+def under_way(stage: str) -> str:
+    """Key of the checkpoint of a training stage that has not come to its end."""
+    return digest(stage, "under way")

@@ -8,7 +8,7 @@ import json
 import os
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,15 +45,41 @@ class Artifacts:
 
     def save(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
         """tensors: any names. note: JSON values kept beside them. Raises StoreError where it cannot be written."""
-        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        path, plain = self.path(key), _plain(tensors)
+        plain = _plain(tensors)
+        self._place(key, lambda path: save_file(plain, path, metadata=_described(key, plain, note)))
+
+    def content(self, key: str) -> bytes | None:
+        """The bytes of the file that holds an artifact, or would; None where there is none."""
+        try:
+            if self.has(key):
+                return self.path(key).read_bytes()
+        except FileNotFoundError:  # removed since
+            return None
+        kept = self.pending.get(key) or results.outcomes(self.folder.parent, key)
+        try:
+            return None if kept is None else zlib.decompress(kept)
+        except zlib.error:
+            return None
+
+    def take(self, key: str, content: bytes) -> None:
+        """Make a file of what `content` of another store gave. Its seal is looked at when it is loaded.
+
+        Raises StoreError where it cannot be written.
+        """
+        self._place(key, lambda path: path.write_bytes(content))
+
+    def _place(self, key: str, write: Callable[[Path], object]) -> None:
+        """Have a file under its name when it is whole. Raises StoreError where it cannot be written."""
+        from safetensors import SafetensorError
+
+        path = self.path(key)
         partial = path.with_name(f".{key}.{uuid.uuid4().hex}")
         try:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                save_file(plain, partial, metadata=_described(key, plain, note))
+                write(partial)
                 _sync(partial)
                 partial.replace(path)
                 if os.name == "posix":  # elsewhere a folder cannot be opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from myst_parser.mdit_to_docutils.base import default_slugify
 
 from smc_harness import errors
 from smc_harness.errors import PluginError, limitation, one_line
-from tests.workshop import ROOT, Ran
+from tests.workshop import ROOT
 
 
 def anchors() -> set[str]:
@@ -41,18 +40,9 @@ def named() -> dict[str, Path]:
 
 
 def test_every_limitation_that_an_error_names_has_a_section() -> None:
-    assert {"one-machine", "folds", "one-gpu"} <= named().keys()
+    assert {"folds", "one-gpu"} <= named().keys()
     for anchor, file in named().items():
         assert anchor in anchors(), f"{file.name}: {anchor}"
-
-
-@pytest.mark.parametrize("option", ["--dist=ray", "--dist"])
-def test_what_other_test_runners_divide_work_by_is_told_not_to_be_there(
-    command: Callable[..., Ran], option: str
-) -> None:
-    ran = command(option)
-    assert ran.code == 4
-    assert ran.err == f"smc-harness: unknown option {option}{limitation('one-machine')}\n"
 
 
 def test_an_operation_without_a_repeatable_form_leads_to_the_section() -> None:

@@ -1,8 +1,8 @@
-"""A driver whose executor plays a script."""
+"""A driver whose executor plays a script, and clusters on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from smc_harness.lifecycle import keys
 from smc_harness.store.results import Results
 from smc_harness.verdict.rule import Tolerance
 from smc_harness.verdict.search import Search
+from tests.execution.nodes import Nodes, nodes
 from tests.execution.playing import LEVELS, Recorder, Script
 from tests.toys import plugin, pruner_of, toy_task
 
@@ -63,3 +64,19 @@ def drive(tmp_path: Path):
         return recorder, found
 
     return run
+
+
+@pytest.fixture
+def cluster() -> Iterator[Nodes]:
+    """Two nodes, of which a test may remove one."""
+    pytest.importorskip("ray")
+    with nodes(2) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def lasting_cluster() -> Iterator[Nodes]:
+    """Two nodes that many tests share."""
+    pytest.importorskip("ray")
+    with nodes(2) as found:
+        yield found

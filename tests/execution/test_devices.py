@@ -63,6 +63,16 @@ def test_the_cpu_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("cpu") == Device("cpu", ())
 
 
+def test_other_machines_are_taken_to_have_a_gpu_where_that_is_asked_for(machine: Machine) -> None:
+    machine(0)
+    assert choose("cuda", here=False) == Device("cuda")
+    assert choose("auto", here=False) == choose("cpu", here=False) == Device("cpu")
+    with pytest.raises(
+        UsageError, match=r"^--device cuda:1 --dist ray: Ray says which GPU .* --device cuda would work$"
+    ):
+        choose("cuda:1", here=False)
+
+
 @pytest.mark.parametrize(
     ("found", "reason"),
     [

@@ -140,7 +140,7 @@ def test_a_dense_training_that_nothing_is_heard_of_is_named(drive) -> None:
     assert found["toy::one[0.2,seed0]"].error == "the dense training failed: its worker ended without it"
 
 
-def dying(times: int, again: bool = True) -> tuple[list[Job], Script]:
+def dying(times: int, tries: int = 2) -> tuple[list[Job], Script]:
     """The jobs whose worker died at 0.5, and a script in which so many of them do."""
     deaths: list[Job] = []
 
@@ -151,7 +151,7 @@ def dying(times: int, again: bool = True) -> tuple[list[Job], Script]:
                 yield measured(0.2, 0.9)
             yield Started(0.5)
             deaths.append(job)
-            yield Died(0.5, "the worker process was ended by SIGSEGV", "Fatal Python error", again)
+            yield Died(0.5, "the worker process was ended by SIGSEGV", "Fatal Python error", tries)
         else:
             yield from play(job, GOOD)
 
@@ -177,10 +177,24 @@ def test_a_worker_that_dies_each_time_costs_one_cell(drive) -> None:
 
 
 def test_what_another_try_would_not_mend_is_named_at_once(drive) -> None:
-    deaths, script = dying(9, again=False)
+    deaths, script = dying(9, tries=1)
     _, found = drive(lambda job: script(job) if 0.5 not in job.known else play(job, GOOD))
     assert found["toy::one[0.5,seed0]"].error == "the worker process was ended by SIGSEGV"
     assert len(deaths) == 1
+
+
+def test_a_lost_node_is_no_death_of_a_worker(drive) -> None:
+    lost, script = dying(4, tries=5)
+    _, found = drive(script)
+    assert verdicts(found) == {0.2: "pass", 0.5: "pass", 0.8: "fail"}
+    assert len(lost) == 4
+
+
+def test_what_loses_its_node_each_time_is_named_in_the_end(drive) -> None:
+    lost, script = dying(5, tries=5)
+    _, found = drive(script)
+    assert found["toy::one[0.5,seed0]"].error == "the worker process was ended by SIGSEGV (tried 5 times)"
+    assert len(lost) == 5
 
 
 def test_a_dense_training_whose_worker_died_is_tried_once_more(drive) -> None:
@@ -299,7 +313,7 @@ def test_a_number_measured_with_other_source_is_not_kept(drive) -> None:
         yield Finished()
 
     _, found = drive(edited, task=task)
-    assert found["toy::one[0.2,seed0]"].error == "the source of a plugin changed while the run was going on"
+    assert found["toy::one[0.2,seed0]"].error.startswith("the source of a plugin changed while the run was going on")
     recorder, found = drive(lambda job: play(job, GOOD), task=task)
     assert not found["toy::one[0.2,seed0]"].cached
     assert len(recorder.jobs) == 1

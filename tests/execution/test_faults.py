@@ -1,4 +1,4 @@
-"""Everything that a plugin can do to the process it runs in costs its own cell, with any number of workers."""
+"""Everything that a plugin can do to the process it runs in costs its own cell, wherever that process is."""
 
 from __future__ import annotations
 
@@ -67,16 +67,21 @@ def furnish(workshop: Workshop, deed: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", "2", "ray"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_its_own_cell(
-    workshop: Workshop, undisturbed: dict[str, tuple[Any, ...]], fault: str, workers: str
+    workshop: Workshop,
+    undisturbed: dict[str, tuple[Any, ...]],
+    fault: str,
+    workers: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     if fault == "full-disk" and not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     deed, reason = FAULTS[fault]
     furnish(workshop, deed)
-    ran = workshop.run(*RUN, "-n", workers)
+    where = request.getfixturevalue("lasting_cluster").words if workers == "ray" else ("-n", workers)
+    ran = workshop.run(*RUN, *where)
     assert ran.code == 6
     found = ran.cells()
     broken = found.pop("toy::broken[0.5,seed0]")

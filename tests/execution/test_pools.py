@@ -77,6 +77,14 @@ def test_the_verdict_is_taken_on_all_examples_of_all_folds(command: Command, fol
     assert ran.out.count("(0.2, 0.5]") == 3  # in the table once, and in the line of either trajectory
 
 
+def test_controls_of_what_is_judged_together_run_as_well(command: Command, folded) -> None:
+    folded({0: {}, 1: {}})
+    ran = run(command, "--controls", "--search", "grid")
+    assert ran.code == 0, ran.err
+    found = {(cell["pruner"], cell["verdict"]) for cell in ran.report["cells"]}
+    assert found == {(f"magnitude-after{control}", "pass") for control in ("", "~random", "~own-ratios")}
+
+
 def test_no_fold_goes_on_before_all_are_judged(command: Command, folded) -> None:
     # fold 1 would fail at 0.2 by itself, fold 0 would go on to 0.8
     folded({0: {0.2: 1.0, 0.5: 1.0, 0.8: 1.0}, 1: {0.2: 0.5, 0.5: 0.5, 0.8: 0.5}})

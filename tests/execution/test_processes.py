@@ -65,7 +65,7 @@ def test_a_worker_that_takes_too_long_says_where_it_is_and_is_ended(impatient: P
     impatient.submit(job_of(tmp_path, HANGS))
     started, died = (event for _, event in impatient.events())
     assert (type(started), type(died)) == (Started, Died)
-    assert (died.error, died.again) == ("took longer than 0.5 s (--timeout)", False)
+    assert (died.error, died.tries) == ("took longer than 0.5 s (--timeout)", 1)
     assert "in waits_for_nobody" in died.output
     assert impatient.busy == []
 
