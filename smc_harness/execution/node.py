@@ -7,6 +7,7 @@ of a node is needed afterwards: what the job wrote is handed on before whatever 
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from smc_harness.errors import limitation
 from smc_harness.execution.devices import VISIBLE
 from smc_harness.execution.jobs import Died, Event, Job, Progress
 from smc_harness.execution.processes import ProcessExecutor
@@ -49,8 +51,8 @@ def serve(job: Job, given: Iterable[tuple[str, bytes]], terms: Terms) -> Iterato
     Another processor or torch would give other bits, and is no node to do it on.
     """
     if environment() != terms.environment:
-        reason = f"node {os.uname().nodename}: another processor, torch, numpy or smc-harness than where the run began"
-        yield Died(None, reason, tries=LOST)
+        reason = f"node {platform.node()}: another processor, torch, numpy or smc-harness than where the run began"
+        yield Died(None, reason + limitation("nodes-of-one-type"), tries=LOST)
         return
     with TemporaryDirectory(prefix="smc-harness-") as name:
         folder = Path(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import platform
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -89,7 +89,8 @@ def test_another_kind_of_node_is_refused(dense) -> None:
     (said,) = serve(job, [], Terms("another"))
     assert isinstance(said, Died)
     assert said.error == (
-        f"node {os.uname().nodename}: another processor, torch, numpy or smc-harness than where the run began"
+        f"node {platform.node()}: another processor, torch, numpy or smc-harness than where the run began; "
+        "see docs/explanation/limitations.md#nodes-of-one-type"
     )
     assert said.tries == LOST
 
