@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 
@@ -52,7 +51,7 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One item of the cross product.
 
@@ -76,7 +75,7 @@ class Cell:
         """What has a first-fail of its own: (task, pruner, seeds judged together)."""
         return self.task, self.pruner, self.pool or (self.seed,)
 
-    @cached_property
+    @property
     def id(self) -> str:
         """`commonsense-mini::snip[0.488,seed0]`."""
         return visible(f"{self.task}::{self.pruner}[{show_level(self.level)},seed{self.seed}]")

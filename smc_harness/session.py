@@ -32,6 +32,7 @@ from smc_harness.execution.devices import Device, choose
 from smc_harness.execution.driver import Driver
 from smc_harness.execution.jobs import PluginRef, Progress
 from smc_harness.execution.ledger import Observer, Rules
+from smc_harness.execution.protocol import Executor
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.lifecycle import keys
 from smc_harness.store import folder
@@ -212,9 +213,11 @@ def plan(session: Session) -> list[Track]:
             task = session.collection.tasks[cell.task]
             own = with_pretrained(task, with_files(task, common, cell.seed), cell.seed)
             session.denses[cell.task, cell.seed] = _dense(task, cell.seed, own)
-        pruner = session.collection.pruners[cell.pruner]
-        dense = session.denses[cell.task, cell.seed]
-        tracks.setdefault((cell.task, cell.pruner, cell.seed), Track(dense, pruner, {})).cells[cell.level] = cell
+        pruner, dense = session.collection.pruners[cell.pruner], session.denses[cell.task, cell.seed]
+        name = _trajectory(cell)
+        if name not in tracks:
+            tracks[name] = Track(dense, pruner, {})
+        tracks[name].cells[cell.level] = cell
     return list(tracks.values())
 
 
@@ -235,8 +238,13 @@ def _dense(task: Plugin, seed: int, options: RunOptions) -> Dense:
     return Dense(task, seed, options, keys.cell(trained, task, options), trained)
 
 
-def drive(session: Session, tracks: list[Track], results: Results) -> None:
-    """Settle these tracks, of which there may be more to come; a Ctrl-C leaves the session `interrupted`."""
+def drive(
+    session: Session, tracks: list[Track], results: Results, executor: Callable[[int], Executor] | None = None
+) -> None:
+    """Settle these tracks, of which there may be more to come; a Ctrl-C leaves the session `interrupted`.
+
+    executor: for so many jobs; None: the one that was asked for.
+    """
     options = session.config.options
 
     def finished(result: CellResult) -> None:
@@ -259,7 +267,7 @@ def drive(session: Session, tracks: list[Track], results: Results) -> None:
     listeners = tuple(PluginRef.of(plugin) for plugin in session.config.stash.get("listeners", ()))
     driver = Driver(
         tracks,
-        lambda jobs: executors.executor(options, session.device, plugins, jobs),
+        executor or partial(executors.executor, options, session.device, plugins),
         results,
         rules,
         observer,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 from smc_harness.cells import Verdict
@@ -15,6 +14,7 @@ from smc_harness.errors import StoreError
 from smc_harness.execution.jobs import Died, Event, Failed, Finished, Job, Measured, PluginRef, Progress, Started
 from smc_harness.execution.ledger import Ledger, Observer, Rules
 from smc_harness.execution.protocol import Executor
+from smc_harness.execution.queue import Queue
 from smc_harness.execution.tracks import Dense, Track
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.store.claims import Claims
@@ -48,9 +48,10 @@ class Driver:
         self._make_executor = executor
         self._tracks = tracks
         self._claims: Claims
-        self._trainings: list[Dense] = []
-        self._waiting: list[Track] = []
+        self._queue: Queue
         self._by_job: dict[int, Track | Dense] = {}
+        followed = {id(track.pruner.own) for track in tracks if track.pruner.own is not None}
+        self._followed = {(id(t.dense), id(t.pruner)): t for t in tracks if id(t.pruner) in followed}
         self._deaths: Counter[tuple[Dense | Track, float | None, int]] = Counter()
         self._elsewhere = False
 
@@ -66,21 +67,15 @@ class Driver:
                 self.ledger.tell()
 
     def _run(self) -> None:
-        denses = list({id(track.dense): track.dense for track in self._tracks}.values())
-        for dense in denses:
+        for dense in dict.fromkeys(track.dense for track in self._tracks):
             self.ledger.look_up(dense)
         for track in self._tracks:
             track.prepare()
             self.ledger.look_up(track)
-        self._waiting = [track for track in self._tracks if not self.ledger.advance(track)]
-        needed = {id(track.dense) for track in self._waiting}
-        self._trainings = [dense for dense in denses if not dense.settled and id(dense) in needed]
-        self._trainings.sort(key=lambda dense: -sum(t.cost for t in self._waiting if t.dense is dense))
-        self._waiting.sort(key=lambda track: -track.cost)
+        self._queue = Queue([track for track in self._tracks if not self.ledger.advance(track)])
         self.ledger.tell()
-        jobs = len(self._trainings) + len(self._waiting)
-        if jobs and not self.ledger.stopped:
-            executor = self._make_executor(jobs)
+        if len(self._queue) and not self.ledger.stopped:
+            executor = self._make_executor(len(self._queue))
             try:
                 self._loop(executor)
             finally:
@@ -92,40 +87,42 @@ class Driver:
             if not self._by_job:
                 self.ledger.tell()
                 if not self._elsewhere:
-                    assert self.ledger.stopped or not (self._trainings or self._waiting), "work was left undone"
+                    assert self.ledger.stopped or not len(self._queue), "work was left undone"
                     return
                 time.sleep(_PAUSE)
+            ended: list[tuple[Job, Event]] = []
             for job, event in executor.events(_PAUSE if self._elsewhere else None):
                 self._hear(job, event)
-                ended = isinstance(event, Finished | Died)
-                if ended or self.ledger.stopped or self.ledger.due or not executor.more:
+                if isinstance(event, Finished | Died):
+                    ended.append((job, event))
+                if self.ledger.stopped or self.ledger.due or not executor.more:
                     self.ledger.tell()
-                if ended:
-                    self._ended(job, event)
-                if ended or self.ledger.stopped:
-                    break
+                    if ended or self.ledger.stopped:
+                        break
+            self.ledger.tell()  # before the keys of what has ended are free for others, who would find nothing
+            for each in ended:
+                self._ended(*each)
 
     # -- work ---------------------------------------------------------------------------------------------------
 
     def _hand_out(self, executor: Executor) -> None:
         """Begin what can be begun, as long as there is room for it."""
-        self._elsewhere = False
-        refused: set[Dense | Track] = set()
+        refused: list[Dense | Track] = []
         while len(self._by_job) < executor.slots and not self.ledger.stopped:
-            todo: Iterable[Dense | Track] = chain(self._trainings, self._waiting)
-            owner = next((each for each in todo if each not in refused and self._is_ready(each)), None)
+            owner = self._queue.next(self._is_ready, self._is_over)
             if owner is None:
-                return
+                break
             if not self._claims.take(_keys(owner)):
-                self._elsewhere = True
-                refused.add(owner)
+                refused.append(owner)
             elif self._is_done(owner):
                 self._claims.release(_keys(owner))
             else:
-                self._take_out(owner)
                 job = self._job(owner)
                 self._by_job[id(job)] = owner
                 executor.submit(job)
+        for owner in reversed(refused):
+            self._queue.put_back(owner)
+        self._elsewhere = bool(refused)
 
     def _is_ready(self, owner: Dense | Track) -> bool:
         """Whether there is something to measure now: of a pool, one level at a time."""
@@ -136,44 +133,46 @@ class Driver:
         lacking = level is not None and self.ledger.pool(owner).lacks(owner, level)
         return lacking and owner.dense.settled and not self._awaits(owner)
 
+    def _is_over(self, track: Track) -> bool:
+        """Whether it was settled while it waited, with others of its pool."""
+        return self.ledger.next_level(track) is None
+
     def _is_done(self, owner: Dense | Track) -> bool:
         """Whether nothing is left of it to compute: another session may have done it since this one looked."""
         self.ledger.look_up(owner)
-        done = owner.settled if isinstance(owner, Dense) else self.ledger.advance(owner)
-        if done:
-            self._take_out(owner)
-        if done and isinstance(owner, Dense):
-            self._advance_waiting()
-        return done
+        if isinstance(owner, Track):
+            return self.ledger.advance(owner)
+        if owner.settled:
+            self._release(owner)
+        return owner.settled
 
-    def _take_out(self, owner: Dense | Track) -> None:
-        if isinstance(owner, Dense):
-            self._trainings.remove(owner)
-        else:
-            self._waiting.remove(owner)
-
-    def _advance_waiting(self) -> None:
-        self._waiting = [track for track in self._waiting if not self.ledger.advance(track)]
+    def _release(self, dense: Dense) -> None:
+        """What waited for a dense model can be begun, or is settled with it."""
+        for track in self._queue.release(dense):
+            if not self.ledger.advance(track):
+                self._queue.add(track)
 
     def _ended(self, job: Job, event: Event) -> None:
         """A worker is free; what is left of its job is for another."""
         owner = self._by_job.pop(id(job))
         self._claims.release(_keys(owner))
-        if isinstance(owner, Dense):
-            if not owner.settled and isinstance(event, Died):
-                self._trainings.insert(0, owner)
-            elif not owner.settled:
+        if isinstance(owner, Track):
+            self._track_ended(owner, job, event)
+        elif not owner.settled and isinstance(event, Died):
+            self._queue.put_back(owner)
+        else:
+            if not owner.settled:
                 self.ledger.failed(owner, None, _SILENT, "", Verdict.ERROR)
-            self._advance_waiting()
+            self._release(owner)
+
+    def _track_ended(self, track: Track, job: Job, event: Event) -> None:
+        if self.ledger.advance(track):
             return
-        if not self.ledger.advance(owner):
-            if isinstance(event, Died) or self._goes_on(owner, job):
-                self._waiting.insert(0, owner)
-            else:
-                self.ledger.failed(owner, None, _SILENT, "", Verdict.ERROR)
-        if self._has_company(owner):  # of the others, too, nothing may be left
-            mates = self.ledger.pool(owner).tracks
-            self._waiting = [track for track in self._waiting if track not in mates or not self.ledger.advance(track)]
+        if isinstance(event, Died) or self._goes_on(track, job):
+            self._queue.put_back(track)
+        else:
+            self.ledger.failed(track, None, _SILENT, "", Verdict.ERROR)
+            self.ledger.advance(track)
 
     def _goes_on(self, track: Track, job: Job) -> bool:
         """Whether a job that came to its end leaves something for another: the next level of a pool, or a new level."""
@@ -185,11 +184,8 @@ class Driver:
 
     def _awaits(self, track: Track) -> bool:
         """Whether it is a control of a pruner that is not done: what it needs to know will be in the store then."""
-        own = track.pruner.own
-        if own is None:
-            return False
-        unfinished = [*self._waiting, *(owner for owner in self._by_job.values() if isinstance(owner, Track))]
-        return any(other.dense is track.dense and other.pruner is own for other in unfinished)
+        own = self._followed.get((id(track.dense), id(track.pruner.own)))
+        return own is not None and (not self._is_over(own) or own in self._by_job.values())
 
     def _job(self, owner: Dense | Track) -> Job:
         dense = owner if isinstance(owner, Dense) else owner.dense
@@ -206,24 +202,17 @@ class Driver:
             return replace(job, chains=((owner.trained,),))
         assert dense.measurement is not None
         known = self._known(owner)
+        own = self._followed.get((id(dense), id(owner.pruner.own)))
         return replace(
             job,
             pruner=PluginRef.of(owner.pruner),
             levels=owner.levels,
             known=known,
-            chains=tuple((owner.root, *chain) for level, chain in owner.chains.items() if level not in known),
-            read=(dense.key, *self._keys_of_own(owner)),
+            chains=tuple(chain for level, chain in owner.chains().items() if level not in known),
+            read=(dense.key, *(own.keys.values() if own is not None else ())),
             dense=dense.measurement,
             search=self.ledger.rules.search.of(owner.pruner.phase).name,
         )
-
-    def _keys_of_own(self, control: Track) -> Iterator[str]:
-        """Of the pruner that it is a control of, as far as that runs here, too."""
-        own = control.pruner.own
-        if own is not None:
-            for other in self._tracks:
-                if other.pruner is own and other.dense is control.dense:
-                    yield from other.keys.values()
 
     def _known(self, track: Track) -> dict[float, Verdict]:
         """What the worker need not measure: what is known, and for one of a pool every level but the next."""

@@ -209,6 +209,8 @@ class Ledger:
                 judgement=judgement,
                 pooled=pooled,
             )
+            del track.measured[level]  # it is on the disk, and a study has millions
+            track.known.pop(level, None)
         self._count(judgement.verdict)  # once, however many seeds it was taken on
 
     def _decide(self, found: Sequence[tuple[Track, Measurement]]) -> Judgement:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from smc_harness.cells import Cell, Measurement, Verdict
 from smc_harness.conversation.context import PrunerContext
 from smc_harness.conversation.options import RunOptions
-from smc_harness.conversation.relay import relay
+from smc_harness.conversation.relay import implements, relay
 from smc_harness.declarations.plans import Stage, Train
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import one_line
@@ -16,7 +16,7 @@ from smc_harness.lifecycle import keys
 from smc_harness.verdict.search import Search
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Dense:
     """The dense model of one (task, seed). Settled once `measurement` or `reason` is there.
 
@@ -44,62 +44,61 @@ class Dense:
         return self.measurement is not None or self.reason is not None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Track:
     """One trajectory as the driver sees it.
 
-    known: measurements in the store before this run, by level. measured: what there is to judge, and whether it came
-    from the store. verdicts: of the levels that are settled. root: key of the start weights.
+    keys: of the measurements, by level. cost: training stages that no other track shares, all levels together. known:
+    measurements in the store before this run, by level. measured: what there is to judge, and whether it came from the
+    store. verdicts: of the levels that are settled.
     """
 
     dense: Dense
     pruner: Plugin
     cells: dict[float, Cell]
-    plans: dict[float, list[Stage]] = field(default_factory=dict)
-    chains: dict[float, list[str]] = field(default_factory=dict)
     keys: dict[float, str] = field(default_factory=dict)
+    cost: int = 0
     known: dict[float, Measurement] = field(default_factory=dict)
     measured: dict[float, tuple[Measurement, bool]] = field(default_factory=dict)
     verdicts: dict[float, Verdict] = field(default_factory=dict)
-    root: str = ""
     fault: str | None = None
 
     @property
     def levels(self) -> tuple[float, ...]:
         return tuple(sorted(self.cells))
 
-    @property
-    def cost(self) -> int:
-        """Training stages that no other track shares, all levels together: the longest tracks start first."""
-        stages = {
-            key
-            for level, plan in self.plans.items()
-            for key, stage in zip(self.chains[level], plan, strict=True)
-            if isinstance(stage, Train)
-        }
-        return len(stages)
-
     def prepare(self) -> None:
-        """Ask the pruner for its plans; a plan that cannot be made is this track's fault, nobody else's."""
+        """Find the keys and the cost; a plan that cannot be made is this track's fault, nobody else's."""
+        task, options = self.dense.task, self.dense.options
+        training: set[str] = set()
+        try:
+            for level, plan, chain in self._planned():
+                self.keys[level] = keys.cell(chain[-1], task, options)
+                training |= {key for key, stage in zip(chain[1:], plan, strict=True) if isinstance(stage, Train)}
+        except Exception as error:
+            self.fault = f"plan failed: {one_line(error)}"
+        self.cost = len(training)
+
+    def chains(self) -> dict[float, tuple[str, ...]]:
+        """The keys of the states on the way to each level, the start weights first; made anew each time."""
+        return {level: tuple(chain) for level, _, chain in self._planned()}
+
+    def _planned(self) -> Iterator[tuple[float, list[Stage], list[str]]]:
+        """(level, plan, chain) of every level. Raises whatever the pruner's plan raises."""
+        task, options = self.dense.task, self.dense.options
         context = PrunerContext(
             name=self.pruner.name,
             params=self.pruner.params,
             structure=self.pruner.structure,
             seed=self.dense.seed,
-            session_seed=self.dense.options.session_seed,
-            training=self.dense.task.training,
+            session_seed=options.session_seed,
+            training=task.training,
         )
-        task, options = self.dense.task, self.dense.options
-        hook, self.root = relay(task, self.pruner), keys.root(task, options, self.dense.seed)
-        try:
-            for level in self.levels:
-                if level not in self.keys:
-                    plan = list(keys.plan_of(hook, self.pruner, level, context))
-                    chain = keys.chain(self.root, plan, level, self.pruner, options.scope)
-                    self.plans[level], self.chains[level] = plan, chain
-                    self.keys[level] = keys.cell(chain[-1], task, options)
-        except Exception as error:
-            self.fault = f"plan failed: {one_line(error)}"
+        hook = relay(task, self.pruner) if implements(self.pruner, "plan") else None
+        root = keys.root(task, options, self.dense.seed)
+        for level in self.levels:
+            plan = list(keys.plan_of(hook, self.pruner, level, context))
+            yield level, plan, [root, *keys.chain(root, plan, level, self.pruner, options.scope)]
 
     def add(self, level: float) -> None:
         """One more level, which the search came to want."""
@@ -107,7 +106,7 @@ class Track:
         self.prepare()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Pool:
     """Trajectories with one verdict at each level: usually one, else those of the folds of one data set."""
 

@@ -16,9 +16,9 @@ from smc_harness.errors import PluginError
 from smc_harness.store.identity import digest, environment
 
 
-def plan_of(hook: pluggy.HookRelay, pruner: Plugin, level: float, context: PrunerContext) -> Sequence[Stage]:
-    """The pruner's plan for a level, checked; by its phase where it has no `plan` of its own."""
-    given = hook.plan(level=level, context=context)
+def plan_of(hook: pluggy.HookRelay | None, pruner: Plugin, level: float, context: PrunerContext) -> Sequence[Stage]:
+    """The pruner's plan for a level, checked; by its phase where it has none. hook: None where that is so."""
+    given = hook.plan(level=level, context=context) if hook is not None else None
     if given is not None and not isinstance(given, list | tuple):
         raise PluginError(f"{pruner.name}: plan gives {given!r}; a list of Train, Prune and Rewind stages would work")
     plan = list(given) if given is not None else list(default_plan(pruner.phase, level))
