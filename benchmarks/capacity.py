@@ -10,19 +10,24 @@ stands an executor that gives numbers at once, under the keys that workers compu
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from smc_harness.cells import Measurement
+import numpy
+
+from smc_harness.cells import CellResult, Measurement
 from smc_harness.cli.run import configured
 from smc_harness.discovery.loading import Plugin
 from smc_harness.execution.jobs import Event, Finished, Job, Measured, Started
 from smc_harness.lifecycle import keys
 from smc_harness.session import Session, begin, collect, drive, opened, plan
+from smc_harness.store.artifacts import pack
 
 PLUGINS = """\
 from smc_harness import hookimpl
@@ -67,6 +72,12 @@ HOOKS = "".join(
 )
 
 
+EXAMPLES = 100
+"""Whose outcomes are kept with each cell."""
+SLOTS = 100
+"""Jobs at once."""
+
+
 class Numbers:
     """An executor that has every number at once. A pruner fails at the highest level."""
 
@@ -96,12 +107,17 @@ class Numbers:
         for level, chain in zip(levels, job.chains, strict=True):
             yield Started(level)
             key = keys.cell(chain[-1], task, job.options)
-            value = 0.5 if level == max(job.levels, default=None) else 0.9
-            densities = {f"layers.{number}.weight": 1.0 - (level or 0.0) for number in range(6)}
-            yield Measured(
-                level, Measurement(value, 2000, 1.0, 100, level or 0.0, level or 0.0, densities, outcomes=key)
-            )
+            value = 0.5 if level is not None and level == job.levels[-1] else 0.9
+            share = level or 0.0
+            densities = {f"layers.{number}.weight": 1.0 - share for number in range(6)}
+            found = Measurement(value, EXAMPLES, 1.0, 100, share, share, densities, outcomes=key)
+            yield Measured(level, found, self._outcomes(key, value))
         yield Finished()
+
+    def _outcomes(self, key: str, value: float) -> bytes:
+        """As a worker hands them over, without its tensors."""
+        values = {"values": (numpy.arange(EXAMPLES) < value * EXAMPLES).astype(numpy.float32)}
+        return pack(key, values)
 
     def close(self) -> None:
         self.jobs.clear()
@@ -127,28 +143,40 @@ def memory() -> dict[str, int]:
     return {what: int(lines[name].split()[0]) * 1024 for what, name in (("now", "VmRSS"), ("at most", "VmHWM"))}
 
 
-def simulate(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    (folder / "plugins.py").write_text(
-        PLUGINS.replace("HOOKS", HOOKS.rstrip())
-        .replace("TASKS", str(options.tasks))
-        .replace("PRUNERS", str(options.pruners))
-    )
+class Tally(dict[str, CellResult]):
+    """Verdicts are counted, and results are the store's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __setitem__(self, name: str, result: CellResult) -> None:
+        self.counts[result.verdict] += 1
+
+
+def simulate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    text = PLUGINS
+    for word, filled in (("HOOKS", HOOKS.rstrip()), ("TASKS", str(options.tasks)), ("PRUNERS", str(options.pruners))):
+        text = text.replace(word, filled)
+    (folder / "plugins.py").write_text(text)
     words = ["--collect", str(folder / "plugins.py"), "--seeds", str(options.seeds), "--search", "grid", "-q"]
-    phases = Phases()
+    phases, tally = Phases(), Tally()
     config = configured([*words, "--store", str(folder / "store")])
-    session = Session(config, collect(config), folder / "store")
+    session = Session(config, collect(config), folder / "store", results=tally)
     cells = len(session.collection.cells)
-    print(f"{cells:,} cells")
     phases.end("collect")
     tracks = plan(session)
     phases.end("plan")
     with opened(session) as results:
         begin(session, results, words)
-        drive(session, tracks, results, lambda jobs: Numbers(100, session.collection.tasks))
+        drive(session, tracks, results, lambda jobs: Numbers(SLOTS, session.collection.tasks))
         phases.end("drive")
+        written = results.count(session.number)
+    if not cells == written == tally.counts.total() or set(tally.counts) != {"pass", "fail"}:
+        sys.exit(f"{cells} cells, {written} in the store, of which {dict(tally.counts)}")
     size = sum(file.stat().st_size for file in (folder / "store").rglob("*") if file.is_file())
-    print(f"store {size / 2**30:.2f} GiB, {size / cells:.0f} bytes a cell; settled {len(session.results):,}")
-    return phases.found
+    print(f"{cells:,} cells in the store, {size / 2**30:.2f} GiB, {size / cells:.0f} bytes a cell")
+    return {"cells": cells, "store": size, "phases": phases.found}
 
 
 def main() -> int:
@@ -158,7 +186,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=".") as name:
-        simulate(Path(name).resolve(), options)
+        found = simulate(Path(name).resolve(), options)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 

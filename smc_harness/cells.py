@@ -86,7 +86,7 @@ AGREEMENT = ("evaluated_in", "agreement", "score_difference")
 own, and by how much the score is above the score there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What one evaluation of one model gave; the part of a result that is kept in the store.
 
@@ -110,7 +110,7 @@ class Measurement:
     peak_memory: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @property
     def agreement(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Measurement:
         return found if len(found) == len(AGREEMENT) else {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict and what supports it.
 
@@ -137,7 +137,7 @@ class Judgement:
     beyond: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pooled:
     """The metric over the outcomes of several folds together, of the cells and of their dense models. n: examples."""
 
@@ -154,7 +154,7 @@ class Pooled:
         return cls(value, sum(dense.value * dense.n for _, dense in folds.values()) / n, n, tuple(sorted(folds)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CellResult:
     """A cell with its verdict. Observers must not change it: it is what gets written.
 

@@ -147,7 +147,7 @@ class Plugin:
     def params_digest(self) -> str:
         return digest(self.params, self.structure)[:8]
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Digest of everything about the plugin that can change a number."""
         source = source_digest(self.file) if self.file else ""

@@ -24,10 +24,11 @@ def scores(task: Plugin, own: Measurement, dense: Measurement) -> Evidence:
 def gather(task: Plugin, artifacts: Artifacts, own: Measurement, dense: Measurement, seed: int = 0) -> Evidence:
     """The same with their outcomes, as far as the store has them. seed: of both."""
     plain = scores(task, own, dense)
-    answers = [answers_of(artifacts, measurement.outcomes) for measurement in (own, dense)]
-    if answers[0] is None or answers[1] is None:
+    theirs = answers_of(artifacts, dense.outcomes)
+    ours = None if theirs is None else answers_of(artifacts, own.outcomes)
+    if theirs is None or ours is None:
         return plain
-    compared = compare(answers[0], answers[1], aggregate_of(task), seed % task.folds)
+    compared = compare(ours, theirs, aggregate_of(task), seed % task.folds)
     return replace(plain, compared=() if compared is None else (compared,))
 
 

@@ -91,10 +91,7 @@ class Artifacts:
 
     def hand_over(self, key: str, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
         """The same for what is `pending`, to be kept with a measurement."""
-        from safetensors.numpy import save
-
-        arrays = {name: tensor.numpy() for name, tensor in _plain(tensors).items()}
-        self.pending[key] = zlib.compress(save(arrays, metadata=_described(key, arrays, note)), level=1)
+        self.pending[key] = pack(key, {name: tensor.numpy() for name, tensor in _plain(tensors).items()}, note)
 
     def load(self, key: str) -> Artifact | None:
         """The tensors and the note, or None if there is no such artifact, or not as it was written."""
@@ -137,6 +134,13 @@ class Artifacts:
     def drop(self, key: str) -> None:
         """Remove an artifact; one that is not there is as good."""
         self.path(key).unlink(missing_ok=True)
+
+
+def pack(key: str, arrays: Mapping[str, Any], note: Mapping[str, Any] | None = None) -> bytes:
+    """Small arrays of numpy in the form in which they are kept with a measurement."""
+    from safetensors.numpy import save
+
+    return zlib.compress(save(dict(arrays), metadata=_described(key, arrays, note)), level=1)
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -154,6 +154,11 @@ class Results:
         with self.together() as connection:
             connection.executemany("INSERT OR REPLACE INTO session_cells VALUES (?, ?, ?, ?, ?)", rows)
 
+    def count(self, session: int) -> int:
+        """How many cells of a session have their verdict."""
+        ((found,),) = self._rows("SELECT COUNT(*) FROM session_cells WHERE session = ?", session)
+        return int(found)
+
     def end_session(self, session: int, exit_code: int) -> None:
         with self.together() as connection:
             connection.execute(
