@@ -64,6 +64,8 @@ def _what(group: argparse._ArgumentGroup) -> None:
     add("--shard", type=_shard, metavar="I/N", help="only the I-th of N parts of these, for N machines; store merge "
         "joins what they leave")  # fmt: skip
     add("--collect-only", "--co", action="store_true", help="list the cells and stop")
+    add("--dry-run", action="store_true", help="tell how many trainings that needs, what of it the store has, and how "
+        "many hours it may take, and stop")  # fmt: skip
 
 
 def _how(group: argparse._ArgumentGroup) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import closing, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         config.hook.configure(config=config)
         if config.options.collect_only:
             return _collect_only(config)
+        if config.options.dry_run:
+            return _dry_run(config)
         from smc_harness.session import run
 
         return run(config, ["smc-harness", *arguments]).code
@@ -73,3 +75,21 @@ def _collect_only(config: Config) -> int:
     if config.options.strict_plugins and collection.catalogue.problems:
         return ExitCode.PLUGIN
     return ExitCode.DONE if collection.cells else ExitCode.NOTHING
+
+
+def _dry_run(config: Config) -> int:
+    """Say what a run would compute. Nothing is computed, and no store is made."""
+    from smc_harness.collection.collect import collect
+    from smc_harness.execution.forecast import forecast
+    from smc_harness.report.planned import show
+    from smc_harness.session import Session, cannot_start, plan
+    from smc_harness.store.results import FILE, Results
+
+    session = Session(config, collect(config), Path(config.options.store))
+    if (stop := cannot_start(session)) is not None:
+        return stop
+    tracks = plan(session)
+    there = (session.store / FILE).is_file() and not config.options.cache_clear
+    with closing(Results(session.store)) if there else nullcontext() as results:
+        show(forecast(tracks, results), config)
+    return ExitCode.DONE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from smc_harness.cells import Cell, Measurement, Verdict
@@ -74,7 +74,7 @@ class Track:
         try:
             for level, plan, chain in self._planned():
                 self.keys[level] = keys.cell(chain[-1], task, options)
-                training |= {key for key, stage in zip(chain[1:], plan, strict=True) if isinstance(stage, Train)}
+                training |= _trained(plan, chain)
         except Exception as error:
             self.fault = f"plan failed: {one_line(error)}"
         self.cost = len(training)
@@ -82,6 +82,10 @@ class Track:
     def chains(self) -> dict[float, tuple[str, ...]]:
         """The keys of the states on the way to each level, the start weights first; made anew each time."""
         return {level: tuple(chain) for level, _, chain in self._planned()}
+
+    def trainings(self) -> dict[float, set[str]]:
+        """The keys of the training stages on the way to each level."""
+        return {level: _trained(plan, chain) for level, plan, chain in self._planned()}
 
     def _planned(self) -> Iterator[tuple[float, list[Stage], list[str]]]:
         """(level, plan, chain) of every level. Raises whatever the pruner's plan raises."""
@@ -104,6 +108,10 @@ class Track:
         """One more level, which the search came to want."""
         self.cells[level] = replace(next(iter(self.cells.values())), level=level, added=True)
         self.prepare()
+
+
+def _trained(plan: Sequence[Stage], chain: Sequence[str]) -> set[str]:
+    return {key for key, stage in zip(chain[1:], plan, strict=True) if isinstance(stage, Train)}
 
 
 @dataclass(eq=False, slots=True)
