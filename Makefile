@@ -22,6 +22,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet action.yml examples
 
 # the site, in build/docs; a warning is an error, and so is a reference to a name of ours that is not there
 docs: $(VENV)/.ready
@@ -35,6 +36,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip check
 # it asks for an older transformers than we develop on, but its pruning works with this one
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llmcompressor
 	touch $@

@@ -1,10 +1,11 @@
 """What a study of millions of cells asks of the driver and of the store, with nothing to compute.
 
-    python -m benchmarks.capacity [--pruners 1000] [--tasks 100] [--seeds 5] [--json FILE]
+    python -m benchmarks.capacity [--pruners 1000] [--tasks 100] [--seeds 5] [--report] [--json FILE]
 
 Everything is real but the work: plugins are collected, cells are built and planned, the driver hands out every dense
 training and every trajectory, judges what comes back, and has it on the disk before it tells of it. In place of workers
-stands an executor that gives numbers at once, under the keys that workers compute.
+stands an executor that gives numbers at once, under the keys that workers compute. With --report the session keeps its
+results, as it does when it is asked for a report, and the closing report and the JSON file are written.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from smc_harness.cli.run import configured
 from smc_harness.discovery.loading import Plugin
 from smc_harness.execution.jobs import Event, Finished, Job, Measured, Started
 from smc_harness.lifecycle import keys
-from smc_harness.session import Session, begin, collect, drive, opened, plan
+from smc_harness.session import Session, begin, collect, drive, end, opened, plan
 from smc_harness.store.artifacts import pack
 
 PLUGINS = """\
@@ -161,8 +162,8 @@ def simulate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     (folder / "plugins.py").write_text(text)
     words = ["--collect", str(folder / "plugins.py"), "--seeds", str(options.seeds), "--search", "grid", "-q"]
     phases, tally = Phases(), Tally()
-    config = configured([*words, "--store", str(folder / "store")])
-    session = Session(config, collect(config), folder / "store", results=tally)
+    config = configured([*words, "--store", str(folder / "store"), "--json", str(folder / "report.json")])
+    session = Session(config, collect(config), folder / "store", results={} if options.report else tally)
     cells = len(session.collection.cells)
     phases.end("collect")
     tracks = plan(session)
@@ -172,9 +173,13 @@ def simulate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         drive(session, tracks, results, lambda jobs: Numbers(SLOTS, session.collection.tasks))
         phases.end("drive")
         written = results.count(session.number)
+        size = sum(file.stat().st_size for file in (folder / "store").rglob("*") if file.is_file())
+        if options.report:
+            tally.counts.update(result.verdict for result in session.results.values())
+            end(session, results)
+            phases.end("report")
     if not cells == written == tally.counts.total() or set(tally.counts) != {"pass", "fail"}:
         sys.exit(f"{cells} cells, {written} in the store, of which {dict(tally.counts)}")
-    size = sum(file.stat().st_size for file in (folder / "store").rglob("*") if file.is_file())
     print(f"{cells:,} cells in the store, {size / 2**30:.2f} GiB, {size / cells:.0f} bytes a cell")
     return {"cells": cells, "store": size, "phases": phases.found}
 
@@ -183,6 +188,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("pruners", 1000), ("tasks", 100), ("seeds", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--report", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=".") as name:

@@ -11,15 +11,18 @@ import pytest
 from benchmarks import capacity
 
 
-def test_every_cell_of_the_product_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("report", [False, True])
+def test_every_cell_of_the_product_is_measured_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: bool
+) -> None:
     monkeypatch.chdir(tmp_path)
     target = tmp_path / "found.json"
     words = ["capacity", "--pruners", "3", "--tasks", "2", "--seeds", "2", "--json", str(target)]
-    monkeypatch.setattr("sys.argv", words)
+    monkeypatch.setattr("sys.argv", [*words, *(["--report"] if report else [])])
     assert capacity.main() == 0
     found = json.loads(target.read_text())
     assert found["cells"] == 3 * 2 * 2 * 10
-    assert list(found["phases"]) == ["collect", "plan", "drive"]
+    assert list(found["phases"]) == ["collect", "plan", "drive", *(["report"] if report else [])]
     assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
 
 
