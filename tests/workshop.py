@@ -91,7 +91,7 @@ class Workshop:
         deadline = time.monotonic() + timeout
         with log.open("w") as stream:
             process = subprocess.Popen(
-                words, cwd=self.folder, stdout=stream, stderr=subprocess.STDOUT, preexec_fn=_heed_interrupts
+                words, cwd=self.folder, stdout=stream, stderr=subprocess.STDOUT, preexec_fn=heed_interrupts
             )
             while log.read_text().count("(dense") < cells and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -101,7 +101,7 @@ class Workshop:
         return Stopped(code, log.read_text(), processes)
 
 
-def _heed_interrupts() -> None:
+def heed_interrupts() -> None:
     """Tests that were started in the background of a script ignore Ctrl-C, and so would all that they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -121,3 +121,18 @@ def children_of(pid: int) -> set[int]:
         found |= more
         grown = bool(more)
     return found - {pid}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def all_gone(processes: set[int]) -> bool:
+    """Wait for processes to end; the servers behind the workers end just after the driver, not before it."""
+    deadline = time.monotonic() + 60
+    while any(map(alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(alive, processes))

@@ -32,6 +32,8 @@ SHARED = "SMC_HARNESS_SHARED"
 
 _OUTPUT_KEPT = 4000
 """Bytes of a plugin's output that are kept with an error, the last ones."""
+_FAREWELL = 5.0
+"""Seconds that workers have to end when they are told to."""
 _LAST_WORDS = 0.2
 """Seconds that a worker has to say where it hangs."""
 
@@ -197,19 +199,23 @@ class ProcessExecutor:
                     os.environ[name] = value
 
     def close(self) -> None:
-        for worker in [*self.busy, *self._idle]:
-            worker.process.terminate()
-        for worker in [*self.busy, *self._idle]:
-            self._bury(worker)
+        workers = [*self.busy, *self._idle]
         self.busy.clear()
         self._idle.clear()
+        try:
+            for worker in workers:
+                worker.process.terminate()
+            end = time.monotonic() + _FAREWELL
+            for worker in workers:
+                worker.process.join(max(0.0, end - time.monotonic()))
+        finally:  # also where a second Ctrl-C comes while a worker will not listen
+            for worker in workers:
+                self._bury(worker)
 
     def _bury(self, worker: Worker) -> None:
-        """See a worker to its end and remove what it leaves."""
-        worker.process.join(5)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        """See that a worker has ended, and remove what it leaves."""
+        worker.process.kill()
+        worker.process.join()
         worker.pipe.close()
         worker.log.unlink(missing_ok=True)
 

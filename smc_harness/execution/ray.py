@@ -120,14 +120,17 @@ class RayExecutor:
 
     def close(self) -> None:
         streams = [running.stream for running in self._running]
-        for force in (False, True):
-            for stream in streams:
-                self._ray.cancel(stream, force=force)
-            if streams and not force:
-                self._ray.wait(streams, num_returns=len(streams), timeout=_GRACE)
         self._running.clear()
-        if self._ours:
-            self._ray.shutdown()
+        try:
+            for stream in streams:
+                self._ray.cancel(stream)
+            if streams:
+                self._ray.wait(streams, num_returns=len(streams), timeout=_GRACE)
+        finally:  # also where a second Ctrl-C comes
+            for stream in streams:
+                self._ray.cancel(stream, force=True)
+            if self._ours:
+                self._ray.shutdown()
 
 
 def useful(job: Job, artifacts: Artifacts) -> tuple[Sequence[str], Sequence[str]]:

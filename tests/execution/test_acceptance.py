@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.workshop import Workshop
+from tests.workshop import Workshop, all_gone
 
 BROKEN = """
 import os, sys
@@ -84,21 +83,6 @@ def test_what_a_plugin_prints_does_not_reach_the_terminal(toys: Workshop) -> Non
     ran = toys.run("--collect", "plugins", "--levels", "0.2", "-n", "1")
     assert ran.code == 0
     assert "last words" not in ran.out + ran.err
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def all_gone(processes: set[int]) -> bool:
-    """Wait for processes to end; the servers behind the workers end just after the driver, not before it."""
-    deadline = time.monotonic() + 60
-    while any(map(alive, processes)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not any(map(alive, processes))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
