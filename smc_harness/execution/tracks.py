@@ -72,7 +72,7 @@ class Track:
         task, options = self.dense.task, self.dense.options
         training: set[str] = set()
         try:
-            for level, plan, chain in self._planned():
+            for level, plan, chain in self.planned():
                 self.keys[level] = keys.cell(chain[-1], task, options)
                 training |= _trained(plan, chain)
         except Exception as error:
@@ -81,13 +81,13 @@ class Track:
 
     def chains(self) -> dict[float, tuple[str, ...]]:
         """The keys of the states on the way to each level, the start weights first; made anew each time."""
-        return {level: tuple(chain) for level, _, chain in self._planned()}
+        return {level: tuple(chain) for level, _, chain in self.planned()}
 
     def trainings(self) -> dict[float, set[str]]:
         """The keys of the training stages on the way to each level."""
-        return {level: _trained(plan, chain) for level, plan, chain in self._planned()}
+        return {level: _trained(plan, chain) for level, plan, chain in self.planned()}
 
-    def _planned(self) -> Iterator[tuple[float, list[Stage], list[str]]]:
+    def planned(self) -> Iterator[tuple[float, list[Stage], list[str]]]:
         """(level, plan, chain) of every level. Raises whatever the pruner's plan raises."""
         task, options = self.dense.task, self.dense.options
         context = PrunerContext(
