@@ -132,9 +132,8 @@ def main() -> int:
         done = Done(Path(name).resolve(), words)
         found = {"trainings": done.trainings(), "scorings": done.scorings, "states": len(done.states)}
         states, model = done.sizes()
-        result.figures["results"] = (
-            f"{done.bytes_of_results():.0f} bytes a cell, {done.cells[0]['n']} outcomes included"
-        )
+        for what, size in done.bytes_of_results().items():
+            result.figures[f"{what} of a cell"] = f"{size:.0f} bytes"
     for what, number in found.items():
         result.ratios.append(Ratio(f"{what}: {number} done", f"{expected[what]} foretold", (number / expected[what],)))
     result.ratios.append(Ratio("bytes of states", "4 a weight, 1 a mask", (states / model,), 1.1))
