@@ -15,7 +15,7 @@ import yaml
 from safetensors.numpy import save_file
 from smc_pruners.adapters import torch_prune
 
-from docs.generate import command_line, decisions, performance, study
+from docs.generate import capacity, command_line, decisions, performance, study
 from docs.generate.plugins import PRUNERS, TASKS, pruners, tasks
 from smc_harness.cli import COMMANDS, check
 from smc_harness.store import folder
@@ -139,6 +139,10 @@ def test_the_page_on_tasks_is_what_the_plugins_say() -> None:
 
 def test_the_page_on_the_arithmetic_study_is_what_its_files_say() -> None:
     assert study.PAGE.read_text(encoding="utf-8") == study.page(), "python -m docs.generate writes it anew"
+
+
+def test_the_page_on_capacity_is_what_its_benchmarks_wrote() -> None:
+    assert capacity.PAGE.read_text(encoding="utf-8") == capacity.page(), "python -m docs.generate writes it anew"
 
 
 def test_the_page_on_performance_is_what_the_benchmarks_wrote() -> None:
