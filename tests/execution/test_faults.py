@@ -67,6 +67,7 @@ def furnish(workshop: Workshop, deed: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("workers", ["1", "2", "ray"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_its_own_cell(
@@ -81,7 +82,7 @@ def test_a_fault_costs_its_own_cell(
     deed, reason = FAULTS[fault]
     furnish(workshop, deed)
     where = request.getfixturevalue("lasting_cluster").words if workers == "ray" else ("-n", workers)
-    ran = workshop.run(*RUN, *where)
+    ran = workshop.run(*RUN, *where, timeout=600)
     assert ran.code == 6
     found = ran.cells()
     broken = found.pop("toy::broken[0.5,seed0]")

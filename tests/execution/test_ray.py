@@ -23,6 +23,8 @@ from smc_harness.store.artifacts import Artifacts
 from tests.execution.nodes import Nodes
 from tests.workshop import Ran, Workshop, children_of
 
+pytestmark = pytest.mark.timeout(900)
+
 JOB = Job(PluginRef(Locator("task", "t", "t"), {}, "t"), None, (), RunOptions(), 0, "nowhere")
 GIBIBYTE = 2**30
 
@@ -70,6 +72,8 @@ def test_memory_is_what_the_dense_training_took_and_a_quarter_more_but_what_some
 
 # -- clusters --------------------------------------------------------------------------------------------------------
 
+PATIENCE = 600
+"""Seconds for a run: Ray has some ten processes of its own, and other tests run beside it."""
 RUN = ("--collect", "plugins", "--levels", "0.2,0.5,0.8", "--search", "grid", "--seeds", "2")
 
 
@@ -92,7 +96,7 @@ def test_two_nodes_give_the_values_of_one_machine(shop: Workshop, cluster: Nodes
     # controls read what their pruner did, and the verdict reads outcomes
     words = (*RUN, "--controls", "--verdict", "noninferiority")
     here = shop.run(*words, "-n", "2", "--store", "here")
-    there = shop.run(*words, *cluster.words, "--store", "there")
+    there = shop.run(*words, *cluster.words, "--store", "there", timeout=PATIENCE)
     assert (there.code, there.err) == (here.code, here.err)
     assert values(there) == values(here)
     states = [sorted(p.name for p in (shop.folder / s / "artifacts").rglob("*.safetensors")) for s in ("here", "there")]
@@ -110,7 +114,7 @@ def test_a_node_that_is_removed_in_mid_run_costs_nothing(shop: Workshop, cluster
     while "(dense" not in process.stdout.readline():
         assert process.poll() is None
     cluster.remove()
-    process.communicate(timeout=200)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     report = json.loads((shop.folder / "there.json").read_text())
     assert values(Ran(0, "", "", report)) == values(undisturbed)
@@ -121,7 +125,7 @@ def test_a_killed_driver_is_resumed(shop: Workshop, cluster: Nodes) -> None:
     undisturbed = shop.run(*RUN, "-n", "1", "--store", "here")
     stopped = shop.stop(signal.SIGKILL, 2, *RUN, *cluster.words)
     assert 2 <= len(stopped.finished) < 18
-    resumed = shop.run(*RUN, *cluster.words)
+    resumed = shop.run(*RUN, *cluster.words, timeout=PATIENCE)
     assert values(resumed) == values(undisturbed)
     cached = {name for name, cell in resumed.cells().items() if cell["cached"]}
     assert set(stopped.finished) <= cached
@@ -152,7 +156,9 @@ def test_an_interrupt_ends_what_runs_on_the_nodes(shop: Workshop, cluster: Nodes
 
 @pytest.mark.slow
 def test_a_cluster_is_started_where_none_is_named(shop: Workshop) -> None:
-    ran = shop.run("--collect", "plugins", "--levels", "0.5", "--dist", "ray", environment={"RAY_ADDRESS": ""})
+    ran = shop.run(
+        "--collect", "plugins", "--levels", "0.5", "--dist", "ray", environment={"RAY_ADDRESS": ""}, timeout=PATIENCE
+    )
     assert (ran.code, ran.err) == (0, "")
     assert len(ran.cells()) == 3
 
