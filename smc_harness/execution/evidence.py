@@ -11,6 +11,7 @@ from smc_harness.cells import Measurement
 from smc_harness.conversation.context import TaskContext
 from smc_harness.conversation.relay import implements, relay
 from smc_harness.discovery.loading import Plugin
+from smc_harness.store import per_example
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.verdict.evidence import Aggregate, Answers, Evidence, compare
 from smc_harness.verdict.spread import Floats
@@ -43,9 +44,12 @@ def answers_of(artifacts: Artifacts, key: str | None) -> Answers | None:
     if found is None:
         return None
     tensors, note = found
+    names = per_example.names(artifacts, note)
+    if names is None:
+        return None
     values = numpy.asarray(tensors["values"], dtype=numpy.float64)
-    ids = note.get("ids") or [str(number) for number in range(len(values))]
-    return Answers(values.reshape(len(values), -1), ids, note.get("groups") or ids)
+    ids = names["ids"] or [str(number) for number in range(len(values))]
+    return Answers(values.reshape(len(values), -1), ids, names["groups"] or ids)
 
 
 def aggregate_of(task: Plugin) -> Aggregate | None:

@@ -96,6 +96,7 @@ class _Lazy:
                 Artifacts(Path(job.store) / "artifacts"),
                 _Throttle(self.emit),
                 job.levels,
+                job.dense.outcomes if job.dense else None,
             )
         return self._made
 

@@ -35,6 +35,7 @@ from smc_harness.lifecycle.state import State
 from smc_harness.sparsity import mask as masks
 from smc_harness.sparsity.patterns import broken
 from smc_harness.sparsity.scope import not_linear
+from smc_harness.store import per_example
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.training.trainer import Training, without_best
 
@@ -60,6 +61,7 @@ class Trajectory:
     """Measures one level after another. pruner: None for the dense model.
 
     levels: every level that may be asked for; states from which more than one plan goes on are kept in the store.
+    dense: key of the dense model's outcomes, where there are any.
     """
 
     def __init__(
@@ -72,9 +74,11 @@ class Trajectory:
         artifacts: Artifacts,
         progress: Progress,
         levels: Sequence[float] = (),
+        dense: str | None = None,
     ) -> None:
         self.talk = Conversation(task, pruner, listeners, options, seed)
         self.artifacts = artifacts
+        self.dense = dense
         self.progress = progress
         self.root = keys.root(task, options, seed)
         self._model: nn.Module | None = None
@@ -113,7 +117,7 @@ class Trajectory:
         self._check_pattern(now.mask, level)
         declared = self.talk.task_plugin.declared
         kept = keys.cell(key, self.talk.task_plugin, self.talk.options)
-        self._keep_outcomes(kept, outcomes, now)
+        per_example.hand_over(self.artifacts, kept, outcomes, self.dense, {"history": now.history})
         self._checkpoints.clear()
         pruned = masks.pruned(now.mask)
         in_scope = sum(parameter.numel() for _, parameter in prunable)
@@ -399,14 +403,6 @@ class Trajectory:
         self._state = state.unpack(key, *kept, self._model)
         masks.audit(self._state.mask, self.talk.prunable(self._model), "after loading")
         return True
-
-    def _keep_outcomes(self, key: str, outcomes: Outcomes, now: State) -> None:
-        note = {
-            "ids": list(outcomes.ids) if outcomes.ids is not None else None,
-            "groups": list(outcomes.groups) if outcomes.groups is not None else None,
-            "history": now.history,
-        }
-        self.artifacts.hand_over(key, {"values": outcomes.values}, note)
 
     def _check_applicable(self) -> None:
         """Raise InapplicableError if the pruner can prune linear layers only and the scope has other tensors."""

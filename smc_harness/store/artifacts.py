@@ -19,6 +19,8 @@ from smc_harness.store import results, seal
 if TYPE_CHECKING:
     from torch import Tensor
 
+_REMEMBERED = 2
+"""Small artifacts that are not read anew: all levels are compared with one dense model."""
 Artifact = tuple[dict[str, Any], dict[str, Any]]
 """Tensors, and the note beside them."""
 
@@ -35,7 +37,7 @@ class Artifacts:
         self.folder = folder
         self.pending: dict[str, bytes] = {}
         self._checked: dict[str, tuple[int, int, int]] = {}
-        self._last: tuple[str, str, Artifact] | None = None
+        self._read: dict[tuple[str, str], Artifact] = {}
 
     def path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"
@@ -124,12 +126,15 @@ class Artifacts:
         """What is pending under a key, or was kept with a measurement."""
         if key in self.pending:
             return _unpacked(key, self.pending[key], framework)
-        if self._last is None or self._last[:2] != (key, framework):  # all levels are compared with one dense model
+        found = self._read.pop((key, framework), None)
+        if found is None:
             kept = results.outcomes(self.folder.parent, key)
             if kept is None or (found := _unpacked(key, kept, framework)) is None:
                 return None
-            self._last = key, framework, found
-        return self._last[2]
+        self._read[key, framework] = found  # the last of them
+        if len(self._read) > _REMEMBERED:
+            del self._read[next(iter(self._read))]
+        return found
 
     def drop(self, key: str) -> None:
         """Remove an artifact; one that is not there is as good."""
