@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from smc_harness.conversation.conversation import Conversation
+    from smc_harness.conversation.walk import Walk
     from smc_harness.declarations.pretrained import Pretrained
     from smc_harness.declarations.structure import Block, NofM
 
@@ -204,3 +205,29 @@ class PrunerContext(Context):
     def blocks(self, model: torch.nn.Module) -> Sequence[torch.nn.Module]:
         """The model's blocks in forward order."""
         return self._talk().blocks(model)
+
+    def walk(self, model: torch.nn.Module, examples: int) -> Walk:
+        """Go over the model block by block, for a pruner that calibrates linear layers on what they read.
+
+        For use in `apply_mask`. Each block reads what the ones before it give as they are left: pruned, where
+        `block.prune` was called, and dense where not. examples: of the training split, to calibrate on, the same ones
+        in every walk. The masks together are `walk.mask`.
+
+            walk = context.walk(model, 128)
+            for block in walk:
+                block.observe(lambda names, inputs: ...)
+                block.prune({name: ... for name, layer in block.layers.items()})
+            return walk.mask
+        """
+        return self._talk().walk(model, examples)
+
+    def shares(
+        self, model: torch.nn.Module, level: float, densities: Mapping[str, float] | None = None
+    ) -> dict[str, float]:
+        """{name: level of that tensor} under this pruner's allocation, for a pruner that takes one after another.
+
+        `context.select({name: scores}, shares[name])` then gives each its exact count, and all of them the level's.
+        densities: what those of the tensors are proportional to, in place of the allocation; as far as 1 goes.
+        Raises UsageError for the allocation `global`, under which a tensor's share depends on the scores of all.
+        """
+        return self._talk().shares(model, level, densities)

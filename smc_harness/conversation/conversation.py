@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from smc_harness.conversation.device import forward_pass
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import relay
 from smc_harness.conversation.splits import Kept, checked, with_valid
+from smc_harness.conversation.walk import Walk
 from smc_harness.declarations.outcomes import Outcomes
 from smc_harness.declarations.recipe import Recipe
 from smc_harness.declarations.structure import Structure
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import PluginError
 from smc_harness.sparsity import scope
-from smc_harness.sparsity.select import select
+from smc_harness.sparsity.select import select, shares
 
 _splits = Kept()
 """Of this process: the cells of a task share its data."""
@@ -64,6 +66,7 @@ class Conversation:
         self.selected = False  # whether the pruner left the choice of the weights to `select`
         self._data: Mapping[str, Sequence[Any]] | None = None
         self._names: list[str] | None = None
+        self.turned: frozenset[str] = frozenset()  # names of weights that are [inputs, outputs]
         self._batch_size: int | None = None
 
     # -- what the task provides ---------------------------------------------------------------------------------
@@ -97,6 +100,7 @@ class Conversation:
         with self.seeded(self.task, "prunable"):
             presets = self._required("prunable", self.hook.prunable(model=model, context=self.task))
         self._names = scope.resolve(presets, self.options.scope, model, self.task.name)
+        self.turned = scope.turned(model, self._names)
         return model.to(self.device)
 
     def recipe(self, retraining: bool) -> Recipe:
@@ -152,11 +156,21 @@ class Conversation:
         alive = None
         if self.pruner.mask is not None and not regrow:
             alive = {name: self.pruner.mask[name].to(tensor.device) for name, tensor in scores.items()}
-        return select(scores, level, self.pruner_plugin.structure, alive)
+        return select(scores, level, self.pruner_plugin.structure, alive, self.turned)
 
     def blocks(self, model: nn.Module) -> Sequence[nn.Module]:
         found: Sequence[nn.Module] = self._required("blocks", self.hook.blocks(model=model, context=self.task))
         return found
+
+    def walk(self, model: nn.Module, examples: int) -> Walk:
+        names = [name for name, _ in self.prunable(model)]
+        batches = partial(self.batches_drawn, "train", examples, None)
+        return Walk(model, self.blocks(model), names, self.loss, batches)
+
+    def shares(self, model: nn.Module, level: float, densities: Mapping[str, float] | None) -> dict[str, float]:
+        self.selected = True
+        shapes = {name: parameter.shape for name, parameter in self.prunable(model)}
+        return shares(shapes, level, self.pruner.structure, densities, self.pruner.name)
 
     def collate(self, examples: list[Any]) -> Any:
         batch = self._required("collate", self.hook.collate(examples=examples, context=self.task))

@@ -11,7 +11,7 @@ where a dynamic method moves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -22,9 +22,14 @@ from smc_harness.sparsity.select import select
 
 
 def control_mask(
-    kind: str, kept: Sequence[int], prunable: Prunable, structure: Structure, seed: int
+    kind: str,
+    kept: Sequence[int],
+    prunable: Prunable,
+    structure: Structure,
+    seed: int,
+    turned: Collection[str] = (),
 ) -> dict[str, Tensor]:
-    """Random weights, as many as the pruner kept. kept: of each tensor, in scope order.
+    """Random weights, as many as the pruner kept. kept: of each tensor, in scope order. turned: as in `select`.
 
     One draw for a seed serves all prunings of a plan, so that a smaller mask lies within a larger one.
     """
@@ -32,12 +37,12 @@ def control_mask(
     if not sum(kept):
         return {name: torch.zeros_like(draw, dtype=torch.bool) for name, draw in draws.items()}
     if kind == "random":
-        return select(draws, _level(sum(kept), sum(draw.numel() for draw in draws.values())), structure)
+        return select(draws, _level(sum(kept), sum(draw.numel() for draw in draws.values())), structure, None, turned)
     within = Structure(pattern=structure.pattern)
     masks: dict[str, Tensor] = {}
     for (name, draw), count in zip(draws.items(), kept, strict=True):
         none = torch.zeros_like(draw, dtype=torch.bool)
-        masks |= select({name: draw}, _level(count, draw.numel()), within) if count else {name: none}
+        masks |= select({name: draw}, _level(count, draw.numel()), within, None, turned) if count else {name: none}
     return masks
 
 

@@ -35,6 +35,7 @@ from smc_harness.lifecycle.state import State
 from smc_harness.sparsity import mask as masks
 from smc_harness.sparsity.patterns import broken
 from smc_harness.sparsity.scope import not_linear
+from smc_harness.sparsity.select import turn
 from smc_harness.store import per_example
 from smc_harness.store.artifacts import Artifacts
 from smc_harness.training.trainer import Training, without_best
@@ -312,7 +313,7 @@ class Trajectory:
         prunable = self.talk.prunable(model)
         kept = self._replayed[len(self._chosen)]
         plugin, seed = self.talk.pruner_plugin, self.talk.pruner.seed_for("control")
-        mask = control_mask(plugin.control, kept, prunable, plugin.structure, seed)
+        mask = control_mask(plugin.control, kept, prunable, plugin.structure, seed, self.talk.turned)
         masks.put_on(mask, prunable)
         self._chosen.append(masks.kept(mask))
         return mask
@@ -373,7 +374,7 @@ class Trajectory:
         pattern = plugin.structure.pattern if plugin is not None else None
         if plugin is None or pattern is None or mask is None or (plugin.levels and level not in plugin.levels):
             return
-        if (name := broken(mask, pattern)) is not None:
+        if (name := broken(turn(mask, self.talk.turned), pattern)) is not None:
             raise PluginError(f"{self.talk.pruner.name}: the mask of {name!r} is not {pattern} at the end of the plan")
 
     @contextmanager

@@ -36,9 +36,26 @@ def resolve(presets: Mapping[str, Sequence[str]], scope: str, model: nn.Module, 
 
 def not_linear(model: nn.Module, names: Sequence[str]) -> list[str]:
     """The names that are not the weight of a linear layer, for pruners that can handle only those."""
-    linear = {
-        f"{path}.weight" if path else "weight"
-        for path, module in model.named_modules()
-        if isinstance(module, nn.Linear)
-    }
+    linear = linear_layers(model, names)
     return [name for name in names if name not in linear]
+
+
+def linear_layers(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
+    """{name: the linear layer whose weight it is}, in the order of the names, without those of other layers."""
+    layers = {
+        f"{path}.weight" if path else "weight": module
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Linear) or is_turned(module)
+    }
+    return {name: layers[name] for name in names if name in layers}
+
+
+def is_turned(layer: nn.Module) -> bool:
+    """Whether the weight of a linear layer is [inputs, outputs], as that of GPT-2's in transformers is."""
+    kind = type(layer)
+    return (kind.__module__, kind.__name__) == ("transformers.pytorch_utils", "Conv1D")
+
+
+def turned(model: nn.Module, names: Sequence[str]) -> frozenset[str]:
+    """The names of weights whose rows are not outputs: what is done by rows has to turn them first."""
+    return frozenset(name for name, layer in linear_layers(model, names).items() if is_turned(layer))

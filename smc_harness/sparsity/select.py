@@ -8,16 +8,16 @@ that is more than the level.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from smc_harness.declarations.plans import SAME_LEVEL
 from smc_harness.declarations.structure import Block, NofM, Structure
-from smc_harness.errors import PluginError
+from smc_harness.errors import PluginError, UsageError
 from smc_harness.sparsity import patterns, rows
-from smc_harness.sparsity.allocation import kept_counts
+from smc_harness.sparsity.allocation import kept_counts, rates
 from smc_harness.sparsity.cut import find_cuts, living
 from smc_harness.sparsity.pieces import count, has_nan
 
@@ -35,8 +35,20 @@ def pruned_count(level: float, total: int) -> int:
     return min(total, math.floor(level * total + 0.5))
 
 
-def select(scores: Scores, level: float, structure: Structure, alive: Mask | None = None) -> dict[str, Tensor]:
-    """Keep the highest scores under any allocation and pattern. See the functions below."""
+def select(
+    scores: Scores,
+    level: float,
+    structure: Structure,
+    alive: Mask | None = None,
+    turned: Collection[str] = (),
+) -> dict[str, Tensor]:
+    """Keep the highest scores under any allocation and pattern. See the functions below.
+
+    turned: the names of matrices that are [inputs, outputs]; what goes by rows takes them as [outputs, inputs].
+    """
+    if turned and (structure.pattern is not None or structure.allocation == "rows"):
+        living = turn(alive, turned) if alive is not None else None
+        return turn(select(turn(scores, turned), level, structure, living), turned)
     match structure.pattern:
         case NofM(n=n, m=m):
             return select_n_m(scores, n, m, level, alive)
@@ -47,6 +59,11 @@ def select(scores: Scores, level: float, structure: Structure, alive: Mask | Non
     if structure.allocation == "rows":
         return select_rows(scores, level, alive)
     return select_layerwise(scores, level, structure.allocation, alive)
+
+
+def turn(tensors: Mapping[str, Tensor], turned: Collection[str]) -> dict[str, Tensor]:
+    """The same with rows for columns in the matrices of these names."""
+    return {name: tensor.t() if name in turned else tensor for name, tensor in tensors.items()}
 
 
 def select_global(scores: Scores, level: float, alive: Mask | None = None) -> dict[str, Tensor]:
@@ -160,12 +177,38 @@ def select_blocks(
     }
 
 
+def shares(
+    shapes: Mapping[str, Sequence[int]],
+    level: float,
+    structure: Structure,
+    densities: Mapping[str, float] | None,
+    who: str,
+) -> dict[str, float]:
+    """{name: level of that tensor}, which depends on shapes alone, or on densities where these are given.
+
+    Raises UsageError for the allocation `global`.
+    """
+    if isinstance(structure.pattern, NofM):
+        return dict.fromkeys(shapes, level)
+    if structure.allocation == "global":
+        raise UsageError(f"{who}: allocation=global given; it prunes layer by layer: rows, uniform or erk would work")
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    if densities is not None:
+        wanted = {name: densities[name] * size for name, size in sizes.items()}
+    else:
+        wanted = rates(shapes, "uniform" if structure.allocation == "rows" else structure.allocation)
+    total = sum(sizes.values())
+    kept = kept_counts(wanted, sizes, total - pruned_count(level, total))
+    # a level of 1 is none, and less than half a weight below it counts the same
+    return {name: min(1 - kept[name] / size, 1 - 0.25 / size) if size else 0.0 for name, size in sizes.items()}
+
+
 def _budget(scores: Scores, level: float, allocation: str, alive: Mask | None) -> dict[str, int]:
     """{name: weights to keep}."""
     total = sum(tensor.numel() for tensor in scores.values())
     lives = {name: t.numel() if alive is None else count(alive[name]) for name, t in scores.items()}
     kept = min(total - pruned_count(level, total), sum(lives.values()))
-    return kept_counts({name: tensor.shape for name, tensor in scores.items()}, lives, kept, allocation)
+    return kept_counts(rates({name: tensor.shape for name, tensor in scores.items()}, allocation), lives, kept)
 
 
 def _living(scores: Tensor, name: str, alive: Mask | None) -> Tensor:

@@ -26,7 +26,7 @@ from tests.pruners.pruning import mask_of, pruned
 from tests.toys import plugin, toy_task
 
 INSTALLED = {name: load(locator) for name, locator in sorted(discover().installed["pruner"].items())}
-LAYERS = {"llm-compressor", "torch-pruning"}
+LAYERS = {"llm-compressor", "sparsegpt", "torch-pruning", "wanda"}
 """Those that prune layers of kinds they know, of which this model has none; they have tests of their own."""
 PRUNERS = {name: pruner for name, pruner in INSTALLED.items() if not pruner.lacking and name not in LAYERS}
 SIZES = {"first": 12, "second": 12, "single": 1, "empty": 0}

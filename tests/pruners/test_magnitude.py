@@ -4,12 +4,15 @@ import pytest
 import torch
 from smc_pruners import gmp, iterative, magnitude
 
-from smc_harness import Train
+from smc_harness import Prune, Train
 from smc_harness.conversation.scoring import compute_scores
+from smc_harness.declarations.structure import Structure
 from tests.pruners.pruning import mask_of, talk_of
 
 
-@pytest.mark.parametrize("hooks", [magnitude.after, magnitude.before, gmp.gmp, iterative.lth, iterative.lrr])
+@pytest.mark.parametrize(
+    "hooks", [magnitude.after, magnitude.before, gmp.gmp, iterative.lth, iterative.lrr, magnitude.layerwise]
+)
 def test_scores_are_absolute_values(hooks) -> None:
     talk, model = talk_of(hooks)
     model[3].weight.data = torch.tensor([[-2.0, 1.0, 0.0, -0.5] * 4] * 2)
@@ -44,3 +47,11 @@ def test_the_original_leaves_gradients_and_optimiser_state_unmasked() -> None:
     plan = magnitude.after.plan(0.5, talk.pruner)
     assert [stage.dead for stage in plan if isinstance(stage, Train)] == ["unmasked", "unmasked"]
     assert magnitude.after.plan(0.5, talk_of(magnitude.after)[0].pruner) is None
+
+
+def test_layer_by_layer_each_loses_the_same_share_and_nothing_is_retrained() -> None:
+    talk, model = talk_of(magnitude.layerwise, structure=Structure("uniform"))
+    model[0].weight.data.fill_(9.0)
+    mask = mask_of(talk, model, 0.5)
+    assert [int(kept.sum()) for kept in mask.values()] == [48, 16]
+    assert magnitude.layerwise.plan(0.5) == [Train(), Prune(0.5)]

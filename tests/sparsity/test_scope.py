@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from smc_harness.errors import PluginError, UsageError
-from smc_harness.sparsity.scope import not_linear, resolve, two_dimensional
+from smc_harness.sparsity.scope import linear_layers, not_linear, resolve, turned, two_dimensional
 
 
 class Tied(nn.Module):
@@ -43,3 +43,12 @@ def test_an_unknown_tensor_is_named() -> None:
 
 def test_only_the_weights_of_linear_layers_are_linear() -> None:
     assert not_linear(Tied(), ["embed.weight", "mix.weight"]) == ["embed.weight"]
+
+
+def test_layers_whose_weight_is_turned_are_linear_and_known() -> None:
+    from transformers.pytorch_utils import Conv1D
+
+    model = nn.ModuleDict({"turned": Conv1D(4, 3), "plain": nn.Linear(3, 4)})
+    names = ["turned.weight", "plain.weight"]
+    assert not_linear(model, names) == [] and turned(model, names) == {"turned.weight"}
+    assert list(linear_layers(model, names)) == names

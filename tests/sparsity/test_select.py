@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from smc_harness.declarations.structure import Block, NofM, Structure
 from smc_harness.errors import PluginError
-from smc_harness.sparsity.select import pruned_count, select_global
+from smc_harness.sparsity.select import pruned_count, select, select_global, shares
 
 LEVELS = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
 # few distinct values, so that ties at the threshold are common
@@ -108,3 +109,41 @@ def test_what_is_dead_stays_dead_and_the_count_is_reached_among_the_living(rows,
     keep = select_global(scores, level, {"w": alive})["w"]
     assert not (keep & ~alive).any()
     assert int((~keep).sum()) == max(int((~alive).sum()), pruned_count(level, len(rows)))
+
+
+@pytest.mark.parametrize(
+    "structure", [Structure("rows"), Structure(pattern=NofM(2, 4)), Structure("uniform", Block(2, 4))], ids=str
+)
+def test_a_matrix_that_is_turned_is_taken_by_its_outputs(structure: Structure) -> None:
+    scores, alive = torch.randn(8, 12), torch.rand(8, 12) > 0.1
+    expected = select({"m": scores}, 0.5, structure, {"m": alive})["m"]
+    found = select({"m": scores.t()}, 0.5, structure, {"m": alive.t()}, {"m"})["m"]
+    assert torch.equal(found.t(), expected)
+
+
+def test_one_ranking_breaks_ties_in_the_order_of_the_tensor_itself() -> None:
+    assert select({"m": torch.ones(2, 3)}, 0.5, Structure(), None, {"m"})["m"].tolist() == [[True] * 3, [False] * 3]
+
+
+@pytest.mark.parametrize("structure", [Structure("uniform"), Structure("erk"), Structure("rows")], ids=str)
+@given(
+    level=st.floats(0, 0.999), sizes=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=5)
+)
+def test_one_tensor_after_another_is_the_same_as_all_at_once(structure: Structure, level: float, sizes) -> None:
+    scores = {str(number): torch.rand(size) for number, size in enumerate(sizes)}
+    levels = shares({name: tensor.shape for name, tensor in scores.items()}, level, structure, None, "mine")
+    alone = {name: select({name: scores[name]}, levels[name], structure)[name] for name in scores}
+    together = select(scores, level, structure)
+    assert {name: int(mask.sum()) for name, mask in alone.items()} == {
+        name: int(mask.sum()) for name, mask in together.items()
+    }
+    assert all(torch.equal(alone[name], together[name]) for name in scores)
+
+
+def test_densities_given_stand_in_for_the_allocation_and_fill_up() -> None:
+    shapes = {"a": (10, 10), "b": (10, 10), "c": (5, 2)}
+    levels = shares(shapes, 0.5, Structure("uniform"), {"a": 0.2, "b": 0.8, "c": 0.5}, "mine")
+    assert [round(100 * level) for level in levels.values()] == [80, 20, 50]
+    levels = shares(shapes, 0.4, Structure("uniform"), {"a": 0.1, "b": 10.0, "c": 0.1}, "mine")
+    assert [round(100 * level) for level in levels.values()] == [76, 0, 80]
+    assert sum(math.floor(level * math.prod(shapes[name]) + 0.5) for name, level in levels.items()) == 84

@@ -83,9 +83,16 @@ def plan(level: float, context: PrunerContext) -> Sequence[Stage]:
 
 @hookimpl
 def apply_mask(model: nn.Module, level: float, context: PrunerContext) -> Mapping[str, Tensor]:
-    """Raises PluginError where no input reached a layer."""
+    """Raises PluginError where no input reached a layer, or for a kind of layer that the library does not know."""
+    from smc_harness.sparsity.scope import turned
+
     check_installed("llmcompressor", "llm-compressor")
     prunable = dict(context.prunable(model))
+    if passed_over := sorted(turned(model, list(prunable))):
+        raise PluginError(
+            f"{context.name}: {passed_over[0]!r} is of a Conv1D, which the library passes over; wanda or sparsegpt, "
+            "which are our own, would work"
+        )
     # of equal scores, this tells nothing but how many weights of each layer go
     counted = context.select({key: weight.new_zeros(weight.shape) for key, weight in prunable.items()}, level)
     counts = {key: int((~kept).sum()) for key, kept in counted.items()}

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 import torch
+from smc_pruners import sparsegpt, wanda
 from smc_pruners.adapters import llm_compressor
 from smc_pruners.adapters.llm_compressor import Params
 from torch import Tensor, nn
 
 from smc_harness import hookimpl
 from smc_harness.conversation.conversation import Conversation
-from smc_harness.declarations.structure import Structure, read_structure
+from smc_harness.declarations.structure import NofM, Structure, read_structure
 from smc_harness.errors import PluginError, UsageError
 from smc_harness.lifecycle.trajectory import InapplicableError
 from tests.pruners.adapters.models import TASKS, linear_only, llama, sentences, task_of
 from tests.pruners.pruning import mask_of, pruned, talk_of
+from tests.pruners.stacks import stack_task, text_task
 from tests.workshop import Workshop
 
 SPARSE, WANDA, MAGNITUDE = "SparseGPTModifier", "WandaPruningModifier", "MagnitudePruningModifier"
@@ -259,14 +261,41 @@ def test_cells_of_the_whole_harness_are_pruned_after_training_or_retrained(
 ) -> None:
     workshop.toy()
     ran = workshop.run(
-        *["--collect", "plugins", "--pruners", "wanda,again", "--levels", "0.25,0.5", "--search", "grid"],
-        "--variant=wanda=llm-compressor,modifier=WandaPruningModifier,sequential=false",
+        *["--collect", "plugins", "--pruners", "theirs,again", "--levels", "0.25,0.5", "--search", "grid"],
+        "--variant=theirs=llm-compressor,modifier=WandaPruningModifier,sequential=false",
         "--variant=again=llm-compressor,modifier=WandaPruningModifier,sequential=false,train=true",
     )
     assert ran.code == 0, ran.out + ran.err
     cells = ran.cells()
     assert [cell["realised"] for cell in cells.values()] == [0.25, 0.5, 0.25, 0.5]
     assert all(cell["verdict"] in ("pass", "fail") for cell in cells.values())
+
+
+@pytest.mark.parametrize(
+    ("own", "modifier", "structure"),
+    [
+        (wanda, "WandaPruningModifier", Structure("rows")),
+        (wanda, "WandaPruningModifier", Structure(pattern=NofM(2, 4))),
+        (sparsegpt, "SparseGPTModifier", Structure(pattern=NofM(2, 4))),
+    ],
+)
+def test_pruners_of_our_own_keep_the_same_weights(
+    library: ModuleType, own: ModuleType, modifier: str, structure: Structure
+) -> None:
+    made = stack_task()
+    masks = []
+    for hooks, params in ((own, own.params()), (llm_compressor, llm_compressor.params(modifier=modifier))):
+        talk, model = talk_of(hooks, params, structure=structure, task=made)
+        masks.append(mask_of(talk, model.eval(), 0.5))
+    ours, theirs = masks
+    same = sum(int((ours[name] == theirs[name]).sum()) for name in ours)
+    assert same >= 0.998 * sum(mask.numel() for mask in ours.values())  # costs that are equal but for the last bit
+
+
+def test_a_kind_of_layer_that_it_passes_over_is_refused(library: ModuleType) -> None:
+    talk, model = talk_of(llm_compressor, structure=Structure("uniform"), task=text_task())
+    with pytest.raises(PluginError, match=r"attn.c_attn.weight' is of a Conv1D, which the library passes over; wanda"):
+        mask_of(talk, model.eval(), 0.5)
 
 
 # -- without the library ------------------------------------------------------------------------------------------
