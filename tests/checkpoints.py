@@ -42,6 +42,46 @@ def roberta(folder: Path, texts: Iterable[str], hidden: int = 16, pieces: int = 
     return folder
 
 
+def causal(folder: Path, texts: Iterable[str], kind: str = "llama", pieces: int = 300, longest: int = 64) -> Path:
+    """A Llama or a GPT-2 with two layers and a byte-level BPE learned from the texts; Llama's marks the beginning."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    learned = Tokenizer(models.BPE())
+    learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learned.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=pieces,
+        special_tokens=["<s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    learned.train_from_iterator(texts, trainer)
+    if kind == "llama":
+        learned.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=learned, bos_token="<s>", eos_token="<s>", model_max_length=longest
+    ).save_pretrained(folder)
+    common = {"vocab_size": pieces, "bos_token_id": 0, "eos_token_id": 0, "initializer_range": 0.2}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        if kind == "llama":
+            llama = LlamaConfig(
+                hidden_size=16,
+                intermediate_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=longest,
+                **common,
+            )
+            LlamaForCausalLM(llama).save_pretrained(folder)
+        else:
+            gpt2 = GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=longest, **common)
+            GPT2LMHeadModel(gpt2).save_pretrained(folder)
+    return folder
+
+
 def mbart(folder: Path, texts: Iterable[str], hidden: int = 16, pieces: int = 200) -> Path:
     """An mBART of two and two layers with 25 languages and pieces learned from the texts."""
     import json

@@ -133,7 +133,8 @@ class Ledger:
         better = dense.task.declared("higher_is_better", True)
         if not (measurement.value > dense.floor if better else measurement.value < dense.floor):
             dense.reason = (
-                f"dense scores {measurement.value:.4g}, not above its floor {dense.floor:.4g}; "
+                f"dense scores {measurement.value:.4g}, not {'above' if better else 'below'} its floor "
+                f"{dense.floor:.4g}; "
                 "--no-dense-check runs the cells all the same"
             )
 

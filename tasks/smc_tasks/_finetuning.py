@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 COMMITS = {
     "FacebookAI/roberta-base": "e2da8e2f811d1448a5b465c236feacd80ffbac7b",
     "FacebookAI/roberta-large": "722cf37b1afa9454edce342e7895e588b6ff1d59",
+    "openai-community/gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
     "facebook/esm1b_t33_650M_UR50S": "7b37824baec4d3658e1df7479222a7c79b465b76",
 }
-"""Commits of the checkpoints that SMC-Bench used; another one is named with its `revision`."""
+"""Commits of the checkpoints that tasks name; another one is named with its `revision`."""
 
 
 @dataclass(frozen=True)

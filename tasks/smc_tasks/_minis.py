@@ -94,8 +94,8 @@ def scope_presets(
     }
 
 
-def require_finite(logits: torch.Tensor) -> torch.Tensor:
-    """The logits, or an error: the argmax of NaN is a class like any other and would pass for a bad prediction."""
-    if not bool(logits.isfinite().all()):
-        raise FloatingPointError("the model's logits are not finite")
-    return logits
+def require_finite(numbers: torch.Tensor, what: str = "logits") -> torch.Tensor:
+    """The numbers, or an error: the argmax of NaN is a class like any other and would pass for a bad prediction."""
+    if not bool(numbers.isfinite().all()):
+        raise FloatingPointError(f"the model's {what} are not finite")
+    return numbers

@@ -17,19 +17,25 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A dataset of the hub. config: its subset. revision: the commit. split: its name there."""
+    """A dataset of the hub. config: its subset. revision: the commit. split: its name there.
+
+    file: the only one of its files that is read, where a whole split would be too much.
+    """
 
     name: str
     config: str | None
     revision: str
     split: str
+    file: str | None = None
 
     def rows(self) -> Iterable[Row]:
         """Raises UsageError where it can neither be fetched nor found in the cache of `datasets`."""
         from datasets import load_dataset
 
         try:
-            found: Iterable[Row] = load_dataset(self.name, self.config, split=self.split, revision=self.revision)
+            found: Iterable[Row] = load_dataset(
+                self.name, self.config, data_files=self.file, split=self.split, revision=self.revision
+            )
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"{self.name} at {self.revision[:7]} is neither in the cache of datasets nor on a hub that can be "

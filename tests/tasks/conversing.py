@@ -10,6 +10,13 @@ from smc_harness.discovery.loading import load
 SMALL: dict[str, dict[str, int]] = {
     "arithmetic-mini": {"train": 120, "test": 60, "verbs": 12, "units": 4, "nouns": 8},
     "commonsense-mini": {"entities": 8, "relations": 3, "values": 12, "train_draws": 6, "test_draws": 4},
+    "language-modeling-mini": {
+        "entities": 10,
+        "values": 12,
+        "train_documents": 120,
+        "test_documents": 60,
+        "sentences": 4,
+    },
     "protein-mini": {"train_sequences": 120, "test_sequences": 60},
     "translation-mini": {
         "nouns": 8,

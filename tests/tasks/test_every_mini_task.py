@@ -78,7 +78,8 @@ def test_every_prunable_tensor_is_a_matrix_that_gets_a_gradient(talk: Conversati
 def test_presets_are_nested(talk: Conversation) -> None:
     presets = talk.hook.prunable(model=talk.build_model(), context=talk.task)
     backbone, inner, paper = (set(presets[name]) for name in ("backbone", "no-embeddings-no-head", "paper"))
-    assert backbone and backbone <= inner < paper
+    assert backbone and backbone <= inner <= paper
+    assert inner < set(presets.get("all", paper))  # of a language model, `paper` is what all tables prune: the blocks
 
 
 def test_the_loss_is_the_mean_over_the_examples(talk: Conversation) -> None:
