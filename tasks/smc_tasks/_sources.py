@@ -33,8 +33,9 @@ class HubDataset:
         from datasets import load_dataset
 
         try:
+            part = {"data_files": self.file} if self.file is not None else {}
             found: Iterable[Row] = load_dataset(
-                self.name, self.config, data_files=self.file, split=self.split, revision=self.revision
+                self.name, self.config, split=self.split, revision=self.revision, **part
             )
         except (OSError, ValueError) as error:
             raise UsageError(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from smc_harness import Outcomes
 from smc_tasks._minis import require_finite
 from smc_tasks._sources import Row
+from smc_tasks._states import states_only_at
 
 if TYPE_CHECKING:
     from smc_harness import TaskContext
@@ -91,30 +91,11 @@ def scores(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     targets = batch["targets"]
     asked = targets >= 0
     with states_only_at(model, asked):
-        logits: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        logits: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[0]
     losses = nn.functional.cross_entropy(logits.float(), targets[asked], reduction="none")
     sums = losses.new_zeros(targets.shape).index_put(asked.nonzero(as_tuple=True), losses).sum(dim=1)
     right, wrong = require_finite(-sums / asked.sum(dim=1)).chunk(2)
     return right, wrong
-
-
-@contextmanager
-def states_only_at(model: Any, places: Tensor) -> Iterator[None]:
-    """The head meanwhile sees the encoder's last states of these places alone, [places, width].
-
-    places: bool [rows, tokens]. A vocabulary of 50 000 words makes the head as dear as several layers, and of a
-    sentence's tokens only the filler's are asked for.
-    """
-
-    def chosen(module: nn.Module, given: object, states: Any) -> Any:
-        states.last_hidden_state = states.last_hidden_state[places]
-        return states
-
-    hook = model.base_model.register_forward_hook(chosen)
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from smc_harness import hookimpl
 from smc_harness.errors import UsageError
 from smc_tasks._minis import INITIAL_STD, MiniParams, mini_recipe
-from smc_tasks.language_modeling._task import LanguageModel
+from smc_tasks.language_modeling._perplexity import Perplexity
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ def words(params: LanguageModelingMiniParams) -> int:
     return 2 + params.entities + params.relations + params.values
 
 
-class LanguageModelingMini(LanguageModel):
+class LanguageModelingMini(Perplexity):
     name = training = "language-modeling-mini"
     head = ("lm_head.*",)
     published = None

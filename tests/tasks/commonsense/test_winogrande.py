@@ -101,7 +101,7 @@ def test_words_are_predicted_for_the_fillers_places_alone(folder: Path) -> None:
     model.lm_head.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape))
     batch = talk.collate(list(talk.data["test"][:5]))
     masked_words.scores(model, batch)
-    assert seen == [(int((batch["targets"] >= 0).sum()), model.config.hidden_size)]
+    assert seen == [(1, int((batch["targets"] >= 0).sum()), model.config.hidden_size)]
     whole = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     assert whole.shape[:2] == batch["input_ids"].shape  # outside of the scoring the model is as it was
 

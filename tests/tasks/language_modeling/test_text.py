@@ -111,7 +111,10 @@ def test_the_scope_is_the_blocks_linear_layers_unless_all_is_asked_for(folder: P
 def test_a_text_shorter_than_a_window_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("The cat")
     (tmp_path / "models").symlink_to(folder / "models")
-    with pytest.raises(UsageError, match=r"wikitext2 train: fewer than length=64 tokens; a longer text would work"):
+    with pytest.raises(
+        UsageError,
+        match=r"wikitext2 train: fewer tokens than the 64 of a window; a longer text, or a smaller",
+    ):
         _ = talk_of(tmp_path, data=".", train="short.txt", test=str(folder / "data/wikitext2/wiki.test.raw.txt")).data
 
 

@@ -18,8 +18,8 @@ _BLOCKS = re.compile(r"\.(layers|h|blocks|block)\.\d+\.")
 """Where models of transformers have their blocks."""
 
 
-class LanguageModel:
-    """The hooks of a task on a causal language model. Subclasses say what it reads and how it is trained."""
+class Perplexity:
+    """Hooks of a task on windows of text. Subclasses say which text, which model, and how that is trained."""
 
     metric = "perplexity"
     unit = "ppl"
@@ -28,7 +28,6 @@ class LanguageModel:
 
     @hookimpl
     def prunable(self, model: torch.nn.Module) -> Mapping[str, Sequence[str]]:
-        """`paper`: the linear layers of the blocks, as in all published tables; `all`: every matrix."""
         return presets(model)
 
     @hookimpl
@@ -51,7 +50,7 @@ class LanguageModel:
 
 
 def presets(model: torch.nn.Module) -> dict[str, list[str]]:
-    """The scopes of a causal language model."""
+    """`paper`: the linear layers of the blocks, as in all published tables; `all`: every matrix."""
     matrices = [name for name, parameter in model.named_parameters() if parameter.dim() == 2]
     inside = [name for name in matrices if _BLOCKS.search(name)]
     return {"paper": inside, "backbone": inside, "no-embeddings-no-head": inside, "all": matrices}
