@@ -56,6 +56,8 @@ Of a pruner:
     allocation: where it wants another than `global`.
     pattern: where it wants another than `none`.
     nested: True: from the same weights, a higher level keeps a part of what a lower one keeps.
+    local: True: the scores of a tensor follow from its own values alone, so that `smc-harness prune` may take a
+        checkpoint beyond memory one tensor after another.
     score: in words, for the page on pruners.
     cost: in words, for the same.
     paper: in words, for the same.

@@ -25,6 +25,7 @@ ROOMS = [
     "collection",
     "lifecycle",
     "training",
+    "checkpoint",
     "conversation",
     "sparsity",
     "config",

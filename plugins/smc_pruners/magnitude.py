@@ -27,10 +27,10 @@ class Magnitude(Original):
         return magnitudes(model, context)
 
 
-class Layerwise:
+class OneShot:
     """What calibrated pruning of large models is compared with (Sun et al. 2024, section 4)."""
 
-    name = "magnitude-layerwise"
+    name = "magnitude-one-shot"
     phase = "after"
     description = "magnitude pruning of the trained model, every layer by itself, without retraining"
     score = "abs(w)"
@@ -39,6 +39,7 @@ class Layerwise:
     default = False
     nested = True
     allocation = "uniform"
+    local = True
 
     @hookimpl
     def plan(self, level: float) -> Sequence[Stage]:
@@ -51,5 +52,5 @@ class Layerwise:
 
 after = Magnitude("magnitude-after", "after", "one-shot global magnitude pruning of the trained model, then retraining")
 before = Magnitude("magnitude-before", "before", "one-shot global magnitude pruning of the start weights")
-layerwise = Layerwise()
-plugins = (after, before, layerwise)
+one_shot = OneShot()
+plugins = (after, before, one_shot)

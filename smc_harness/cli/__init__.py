@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "compare",
     "check": "check",
     "new": "new",
+    "prune": "prune",
     "store": "store",
 }
 """Each with its module, which has `parser` and `main`."""

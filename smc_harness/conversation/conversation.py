@@ -99,9 +99,13 @@ class Conversation:
             raise PluginError(f"{self.task.name}: prepare_model returned {type(model).__name__}; a Module would work")
         with self.seeded(self.task, "prunable"):
             presets = self._required("prunable", self.hook.prunable(model=model, context=self.task))
-        self._names = scope.resolve(presets, self.options.scope, model, self.task.name)
-        self.turned = scope.turned(model, self._names)
+        self.adopt(model, scope.resolve(presets, self.options.scope, model, self.task.name))
         return model.to(self.device)
+
+    def adopt(self, model: nn.Module, names: Sequence[str]) -> None:
+        """Take these parameters of a model for what is prunable from now on."""
+        self._names = list(names)
+        self.turned = scope.turned(model, names)
 
     def recipe(self, retraining: bool) -> Recipe:
         self.task.retraining = retraining

@@ -11,7 +11,7 @@ from tests.pruners.pruning import mask_of, talk_of
 
 
 @pytest.mark.parametrize(
-    "hooks", [magnitude.after, magnitude.before, gmp.gmp, iterative.lth, iterative.lrr, magnitude.layerwise]
+    "hooks", [magnitude.after, magnitude.before, gmp.gmp, iterative.lth, iterative.lrr, magnitude.one_shot]
 )
 def test_scores_are_absolute_values(hooks) -> None:
     talk, model = talk_of(hooks)
@@ -50,8 +50,8 @@ def test_the_original_leaves_gradients_and_optimiser_state_unmasked() -> None:
 
 
 def test_layer_by_layer_each_loses_the_same_share_and_nothing_is_retrained() -> None:
-    talk, model = talk_of(magnitude.layerwise, structure=Structure("uniform"))
+    talk, model = talk_of(magnitude.one_shot, structure=Structure("uniform"))
     model[0].weight.data.fill_(9.0)
     mask = mask_of(talk, model, 0.5)
     assert [int(kept.sum()) for kept in mask.values()] == [48, 16]
-    assert magnitude.layerwise.plan(0.5) == [Train(), Prune(0.5)]
+    assert magnitude.one_shot.plan(0.5) == [Train(), Prune(0.5)]
