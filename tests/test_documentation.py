@@ -76,6 +76,8 @@ def test_every_command_shown_is_understood(
     (workshop.folder / "plugins").symlink_to(ROOT / "plugins")
     (workshop.folder / "SPARSE").mkdir()
     save_file({"weight": numpy.eye(2)}, workshop.folder / "SPARSE" / "model.safetensors")
+    (workshop.folder / "MODELS" / "my-llama").mkdir(parents=True)
+    save_file({"layers.0.weight": numpy.eye(2)}, workshop.folder / "MODELS" / "my-llama" / "model.safetensors")
     for name in ("results.json", "earlier.json"):
         (workshop.folder / name).symlink_to(ROOT / "docs/results/mawps-gts.json")
     for part in "1234":

@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from smc_harness.checkpoint.scorer import Scorer
 from smc_harness.checkpoint.shards import Shard, shards
 from smc_harness.checkpoint.turned import turned
 from smc_harness.discovery.loading import Plugin
 from smc_harness.errors import UsageError
+from smc_harness.sparsity.mask import put_on
 from smc_harness.sparsity.pieces import count
 from smc_harness.sparsity.select import pruned_count, select, shares
 from smc_harness.sparsity.stream import StreamedCut, find_cut
@@ -100,7 +101,9 @@ def prune(
         def change(name: str, weight: Tensor, kept: dict[str, int] = kept) -> Tensor:
             mask = choose(name, scorer(name, weight))
             kept[name] = count(mask)
-            return weight.masked_fill(~mask, 0)
+            pruned = nn.Parameter(weight.clone(), requires_grad=False)
+            put_on({name: mask}, [(name, pruned)])
+            return pruned
 
         shard.write(target / shard.path.name, change, set(sizes))
         note.files[shard.path.name] = kept
