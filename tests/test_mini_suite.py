@@ -40,7 +40,7 @@ def test_every_pruner_runs_on_every_mini_task(workshop: Workshop) -> None:
     ran = workshop.run("--collect", PLUGINS, "--pruners", our_pruners(), "--levels", "0.738", timeout=1400)
     assert ran.code == 0, ran.out + ran.err
     cells = ran.report["cells"]
-    assert len(cells) == 4 * 16
+    assert len(cells) == 4 * 17
     assert {cell["verdict"] for cell in cells} == {"pass", "fail"}
     for task in ran.report["tasks"].values():
         assert task["n"] >= 2000
@@ -51,6 +51,19 @@ def test_every_pruner_runs_on_every_mini_task(workshop: Workshop) -> None:
     for task in ran.report["tasks"]:
         assert first[task, "lth"] is None
         assert first[task, "random-after"] is not None
+
+
+def test_pruners_of_linear_layers_run_on_every_transformer(workshop: Workshop) -> None:
+    tasks = "commonsense-mini,language-modeling-mini,protein-mini,translation-mini"
+    what = ("--tasks", tasks, "--pruners", "wanda,sparsegpt", "--scope", "backbone", "--levels", "0.5")
+    ran = workshop.run(*what, timeout=600)
+    assert ran.code == 0, ran.out + ran.err
+    assert [cell["realised"] for cell in ran.report["cells"]] == pytest.approx([0.5] * 8, abs=1e-4)
+    lost = {
+        name: sum(abs(1 - cell["value"] / cell["dense"]) for cell in ran.report["cells"] if cell["pruner"] == name)
+        for name in ("wanda", "sparsegpt")
+    }
+    assert lost["sparsegpt"] < lost["wanda"]  # what makes up for the pruned weights
 
 
 VARIANTS = {

@@ -19,11 +19,15 @@ ROOT = Path(__file__).parents[1]
 
 
 def our_pruners() -> str:
-    """The names of all installed pruners that need to be told nothing, but for those that run other libraries."""
+    """The names of all installed pruners that need to be told nothing and prune anything, but for those that run other
+    libraries.
+    """
     from smc_harness.discovery.catalogue import discover
+    from smc_harness.discovery.loading import load
 
-    found = discover().installed["pruner"].items()
-    return ",".join(name for name, place in found if "adapters" not in str(place.module) and name != "given")
+    found = [place for place in discover().installed["pruner"].values() if "adapters" not in str(place.module)]
+    loaded = [load(place) for place in found if place.name != "given"]
+    return ",".join(pruner.name for pruner in loaded if pruner.declared("prunes") != "linear")
 
 
 @dataclass
