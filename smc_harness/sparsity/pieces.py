@@ -162,6 +162,11 @@ def _equal(scores: Tensor, value: float) -> Tensor:
 
 def has_nan(scores: Tensor) -> bool:
     """Whether any score is NaN. A sum is NaN then; otherwise only where infinities of both signs meet."""
+    if scores.device.type == "cpu" and scores.element_size() == 2 and scores.numel() and scores.is_contiguous():
+        # twenty times as fast as torch adds up 16 bits: beyond infinity, of either sign, is no number
+        bits = scores.detach().view(torch.int16).numpy()
+        infinity = int(torch.tensor(torch.inf, dtype=scores.dtype).view(torch.int16))
+        return bool(bits.max() > infinity or bits.view(numpy.uint16).max() > infinity + 2**15)
     return bool(torch.isnan(scores.sum(dtype=torch.promote_types(scores.dtype, torch.float32)))) and bool(
         torch.isnan(scores).any()
     )

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import numpy
 import torch
 from torch import Tensor
+
+from smc_harness.sparsity.pieces import count
 
 _BITS = 16
 _VALUES = 2**_BITS
@@ -42,12 +45,19 @@ class StreamedCut:
             torch.split(scores.detach().reshape(-1), _PIECE), torch.split(keep.view(-1), _PIECE), strict=True
         ):
             order = _in_order(part)
-            torch.gt(order, self.threshold, out=whole)
+            _compare("greater", order, self.threshold, whole)
             if self._passed < self.equal:
-                places = (order == self.threshold).nonzero().view(-1)[: self.equal - self._passed]
-                whole[places] = True
-                self._passed += len(places)
+                self._keep_equal(order, whole)
         return keep
+
+    def _keep_equal(self, order: Tensor, keep: Tensor) -> None:
+        """Of the scores at the threshold, as many as are still to live."""
+        equal = torch.empty_like(keep)
+        _compare("equal", order, self.threshold, equal)
+        if self._passed + (here := count(equal)) > self.equal:
+            equal[equal.nonzero().view(-1)[self.equal - self._passed :]] = False
+        keep |= equal
+        self._passed = min(self.equal, self._passed + here)
 
 
 def find_cut(scores: Callable[[], Iterable[Tensor]], pruned: int) -> StreamedCut:
@@ -79,10 +89,22 @@ def _count(scores: Iterable[Tensor], prefix: int, known: int) -> tuple[Tensor, i
             if known:
                 order = order[order >> (width - known) == prefix]
                 digits = (order >> (width - known - _BITS)) & (_VALUES - 1)
+            elif width == _BITS and order.data_ptr() == part.data_ptr():  # none below zero: counted as they are
+                positive = torch.bincount(order, minlength=_VALUES // 2).cpu()
+                counts[_VALUES // 2 :][: len(positive)] += positive
+                continue
             else:
                 digits = (order >> (width - _BITS)).to(torch.int32) + _VALUES // 2
             counts += torch.bincount(digits, minlength=_VALUES).cpu()
     return counts, width
+
+
+def _compare(how: str, order: Tensor, threshold: int, out: Tensor) -> None:
+    """Compare into `out`: numpy writes bools several times as fast as torch."""
+    if order.device.type == "cpu":
+        getattr(numpy, how)(order.numpy(), threshold, out=out.numpy())
+    else:
+        getattr(torch, {"greater": "gt", "equal": "eq"}[how])(order, threshold, out=out)
 
 
 def _in_order(scores: Tensor) -> Tensor:
