@@ -94,7 +94,7 @@ def prune(
     choose = _chooser(note, target / NOTE, files, sizes, scorer, level, progress)
     for number, shard in enumerate(files):
         progress("prune", number, len(files))
-        if shard.path.name in note.files and (target / shard.path.name).is_file():
+        if shard.path.name in note.files:
             continue
         kept: dict[str, int] = {}
 
@@ -128,7 +128,8 @@ def _begun(
         raise UsageError(f"--out {target}: holds something else; an empty or a new folder would work")
     if note is not None and note.request != request:
         raise UsageError(f"--out {target}: holds another pruning ({note.pruner} at {note.level}); another would work")
-    if note is None:
+    if note is None or not all((target / name).is_file() for name in note.files):
+        # of a file that was taken away nobody knows how far ties had been given by then
         note = Note(request, pruner.name, level, str(pruner.structure))
         note.write(target / NOTE)
     return note

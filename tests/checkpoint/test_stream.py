@@ -150,6 +150,17 @@ def test_a_second_run_finds_all_done(tmp_path: Path) -> None:
     assert done(source, tmp_path / "out") == Pruned(first.weights, first.pruned, 3, 3)
 
 
+@pytest.mark.parametrize("allocation", ["global", "uniform"])
+def test_where_a_file_was_taken_away_all_are_written_again(tmp_path: Path, allocation: str) -> None:
+    source = saved(tmp_path / "in")
+    first = done(source, tmp_path / "out", allocation=allocation)
+    before = read(tmp_path / "out")
+    next(iter(sorted((tmp_path / "out").glob("*.safetensors")))).unlink()
+    assert done(source, tmp_path / "out", allocation=allocation) == first
+    after = read(tmp_path / "out")
+    assert after.keys() == before.keys() and all(torch.equal(after[name], before[name]) for name in before)
+
+
 @pytest.mark.parametrize("pattern", ["2:4", "1:2"])
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_patterns_go_along_what_a_layer_reads_and_the_model_loads(tmp_path: Path, kind: str, pattern: str) -> None:
