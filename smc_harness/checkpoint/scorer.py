@@ -27,7 +27,7 @@ class Scorer:
         if not local or implements(pruner, "apply_mask"):
             raise UsageError(
                 f"{pruner.name}: its scores need more than a tensor's own values; one that declares "
-                "`local`, as pruning by magnitude does, would work"
+                "`local` would work, or --calibrate TASK for one that goes block by block"
             )
         nothing = Plugin("task", "checkpoint", SimpleNamespace(), Locator("task", "checkpoint", "smc-harness prune"))
         self.talk = Conversation(nothing, pruner, [], RunOptions(), 0)

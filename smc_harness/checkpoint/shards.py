@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,7 @@ class Shard:
             for entry in self.entries:
                 if entry.name in names:
                     name, tensor = next(changed)
-                    out.write(_bytes(change(name, tensor)))
+                    out.write(as_bytes(change(name, tensor)))
                 else:
                     _copy(source, entry, out)
             out.flush()
@@ -100,6 +100,14 @@ def shards(folder: Path) -> list[Shard]:
     return found
 
 
+def matrices(files: Sequence[Shard], wanted: Callable[[str], bool]) -> list[Entry]:
+    """Those with wanted names, in the order of the files. Raises UsageError where there is none."""
+    found = [entry for shard in files for entry in shard.entries if entry.is_matrix and wanted(entry.name)]
+    if not found:
+        raise UsageError(f"{files[0].path.parent}: no matrix in scope; --scope all would take every one")
+    return found
+
+
 def _read(path: Path) -> Shard:
     try:
         with path.open("rb") as stream:
@@ -122,8 +130,8 @@ def _read(path: Path) -> Shard:
     return Shard(path, length.to_bytes(_LENGTH, "little") + head, tuple(sorted(entries, key=lambda entry: entry.begin)))
 
 
-def _bytes(tensor: Tensor) -> Any:
-    """Of a tensor in memory, without a copy."""
+def as_bytes(tensor: Tensor) -> Any:
+    """The bytes of a tensor in memory, without a copy."""
     import torch
 
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data

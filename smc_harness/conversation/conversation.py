@@ -24,7 +24,7 @@ from smc_harness.conversation.device import forward_pass
 from smc_harness.conversation.options import RunOptions
 from smc_harness.conversation.relay import relay
 from smc_harness.conversation.splits import Kept, checked, with_valid
-from smc_harness.conversation.walk import Walk
+from smc_harness.conversation.walk import Keeper, Walk
 from smc_harness.declarations.outcomes import Outcomes
 from smc_harness.declarations.recipe import Recipe
 from smc_harness.declarations.structure import Structure
@@ -63,6 +63,7 @@ class Conversation:
             **common,  # type: ignore[arg-type]
         )
         self.hook = relay(task, pruner, listeners)
+        self.keeper: Keeper | None = None  # of blocks, for walks
         self.selected = False  # whether the pruner left the choice of the weights to `select`
         self._data: Mapping[str, Sequence[Any]] | None = None
         self._names: list[str] | None = None
@@ -169,7 +170,7 @@ class Conversation:
     def walk(self, model: nn.Module, examples: int) -> Walk:
         names = [name for name, _ in self.prunable(model)]
         batches = partial(self.batches_drawn, "train", examples, None)
-        return Walk(model, self.blocks(model), names, self.loss, batches)
+        return Walk(model, self.blocks(model), names, self.loss, batches, self.keeper)
 
     def shares(self, model: nn.Module, level: float, densities: Mapping[str, float] | None) -> dict[str, float]:
         self.selected = True

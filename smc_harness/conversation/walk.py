@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,19 @@ from smc_harness.sparsity.scope import is_turned, linear_layers
 
 Observe = Callable[[tuple[str, ...], Tensor], object]
 """(names of the weights, what their layers read: [tokens, features])."""
+
+
+class Keeper(Protocol):
+    """Keeps blocks as walks leave them, so that what was cut off goes on after the last block that was kept."""
+
+    def begin(self) -> None:
+        """A walk begins."""
+
+    def take_up(self, layers: Mapping[str, Any]) -> bool:
+        """Whether a block was kept by this walk; its layers then have the weights that were."""
+
+    def keep(self, layers: Mapping[str, Any], mask: Mapping[str, Tensor]) -> None:
+        """A block will stay as it is. mask: of its weights that were pruned."""
 
 
 @dataclass
@@ -77,7 +90,8 @@ class Walk:
 
     model: in eval mode. blocks: modules of it, in forward order. names: of the weights to prune, all of linear layers.
     run: a forward pass over a batch; what it returns must not depend on anything else. batches: the calibration
-    examples, the same ones whenever it is called. mask: {name: bool} of what was pruned so far.
+    examples, the same ones whenever it is called. keeper: of blocks, which then need not be held: `mask`, {name: bool}
+    of what was pruned so far, stays empty.
 
     Raises PluginError where the output of a block is used by more than the next one: what later blocks read would not
     be what they read in the model.
@@ -90,28 +104,38 @@ class Walk:
         names: Sequence[str],
         run: Callable[[nn.Module, Any], Tensor],
         batches: Callable[[], Iterator[Any]],
+        keeper: Keeper | None = None,
     ) -> None:
         self.mask: dict[str, Tensor] = {}
         self._model, self._blocks = model, list(blocks)
         self._layers = linear_layers(model, names)
         self._run, self._batches = run, batches
+        self._keeper = keeper
         self._chains: list[int] = []
         self._outputs: list[dict[int, Any]] = []  # of each batch, by the first block of a chain
 
     def __iter__(self) -> Iterator[BlockOfLayers]:
         self._find_chains()
+        if self._keeper is not None:
+            self._keeper.begin()
         left = dict(self._layers)
         last = self._last_with_layers()
         for number, block in enumerate(self._blocks[: last + 1]):
             inside = {id(module) for module in block.modules()}
             layers = {name: left.pop(name) for name, layer in self._layers.items() if id(layer) in inside}
-            if layers:
-                yield BlockOfLayers(layers, partial(self._pass, number), self.mask)
+            yield from self._calibrated(layers, number)
             if left:
                 for _ in self._pass(number, keep=True):
                     pass
-        if left:
-            yield BlockOfLayers(left, partial(self._pass, len(self._blocks)), self.mask)
+        yield from self._calibrated(left, len(self._blocks))
+
+    def _calibrated(self, layers: Mapping[str, Any], number: int) -> Iterator[BlockOfLayers]:
+        """A block, unless it has no layers, or is as an earlier walk left it."""
+        if not layers or (self._keeper is not None and self._keeper.take_up(layers)):
+            return
+        yield BlockOfLayers(layers, partial(self._pass, number), self.mask)
+        if self._keeper is not None:
+            self._keeper.keep(layers, {name: self.mask.pop(name) for name in layers if name in self.mask})
 
     def _last_with_layers(self) -> int:
         """The last block that has to be run; all of them where layers outside of blocks come after."""

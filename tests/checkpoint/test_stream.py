@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from smc_harness.checkpoint.note import NAME, Pruned
 from smc_harness.checkpoint.shards import Shard, shards
-from smc_harness.checkpoint.stream import NOTE, Pruned, prune
+from smc_harness.checkpoint.stream import prune
 from smc_harness.declarations.structure import NofM, Structure
 from smc_harness.discovery.catalogue import discover
 from smc_harness.discovery.loading import Plugin, load
@@ -98,7 +99,7 @@ def test_what_is_not_pruned_stays_where_it_was_to_the_byte(tmp_path: Path) -> No
     source = saved(tmp_path / "in")
     done(source, tmp_path / "out")
     names = {path.name for path in source.iterdir()}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {NOTE}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {NAME}
     for shard in shards(source):
         mine, other = shard.path.read_bytes(), (tmp_path / "out" / shard.path.name).read_bytes()
         assert len(mine) == len(other) and mine[: len(shard.head)] == other[: len(shard.head)]
