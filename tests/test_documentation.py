@@ -17,7 +17,7 @@ from smc_pruners.adapters import torch_prune
 
 from docs.generate import capacity, command_line, decisions, performance, study
 from docs.generate.plugins import PRUNERS, TASKS, pruners, tasks
-from smc_harness.cli import COMMANDS, check
+from smc_harness.cli import COMMANDS, check, prune
 from smc_harness.store import folder
 from smc_harness.store.results import Results
 from smc_harness.verdict.paired import Paired, p_at_least, p_at_most
