@@ -1,16 +1,19 @@
 """A checkpoint beyond memory pruned on disk, beside a plain copy of its files.
 
     python -m benchmarks.checkpoint [--gigabytes 12] [--allocation global] [--folder DIR] [--json FILE]
+    python -m benchmarks.checkpoint --pruner wanda [--gigabytes 3] [--examples 4]
 
 Random bfloat16 weights in the layout of a Llama of 7 billion, as many blocks as fit, in files of 2 GB. `smc-harness
-prune` takes it to 50 % by one ranking of all weights; it is killed when half of the files are there, and started again.
-Checked: the count is exact, no finished file was written again, and every weight that lives is what it was. Told:
-anonymous memory at most (mapped pages of files are the system's to give back), and seconds as a multiple of copying the
-files, which ends when they are on the disk.
+prune` takes it to 50 %, by one ranking of all weights, or block by block by a pruner that is calibrated on windows of
+64 tokens; it is killed when half is done, and started again. Checked: the count is exact, nothing that was done is done
+again, and every weight that lives is what it was (not of a pruner that moves them). Told: anonymous memory at most
+(mapped pages of files are the system's to give back), and seconds as a multiple of copying the files, which ends when
+they are on the disk.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -27,6 +30,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from benchmarks.measure import Ratio, Result, arguments
+from smc_harness.checkpoint.note import NAME
 
 SHAPES = {
     "self_attn.q_proj": (4096, 4096),
@@ -38,7 +42,8 @@ SHAPES = {
     "mlp.down_proj": (4096, 11008),
 }
 FILE = 2e9
-GIB = 2**30
+LENGTH = 64
+LOCAL = "magnitude-one-shot"
 
 
 def tensors(size: float) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -49,8 +54,10 @@ def tensors(size: float) -> Iterator[tuple[str, tuple[int, ...]]]:
         for name, shape in SHAPES.items():
             yield f"model.layers.{layer}.{name}.weight", shape
             done += 2 * shape[0] * shape[1]
-        yield f"model.layers.{layer}.input_layernorm.weight", (4096,)
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            yield f"model.layers.{layer}.{norm}.weight", (4096,)
         layer += 1
+    yield "model.norm.weight", (4096,)
 
 
 def make(folder: Path, size: float) -> int:
@@ -73,22 +80,62 @@ def make(folder: Path, size: float) -> int:
         save_file(made, folder / file, metadata={"format": "pt"})
         placed |= dict.fromkeys(made, file)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": placed}))
+    configure(folder, sum(name.endswith("q_proj.weight") for name in placed))
     return len(groups)
 
 
-def command(source: Path, target: Path, allocation: str) -> list[str]:
-    name = "magnitude-one-shot"
-    words = ["prune", str(source), "--pruner", name, "--set", f"{name}.allocation={allocation}"]
-    return [sys.executable, "-m", "smc_harness", *words, "--level", "0.5", "--out", str(target)]
+def configure(folder: Path, layers: int) -> None:
+    """What it takes to run the model: its configuration, a tokeniser of a few words, and a text of them beside it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, PreTrainedTokenizerFast
+
+    words = [f"word{number}" for number in range(1000)]
+    known = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token=words[0]))
+    known.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=known).save_pretrained(folder)
+    draw = torch.Generator().manual_seed(1)
+    text = " ".join(words[number] for number in torch.randint(1000, (40_000,), generator=draw).tolist())
+    (folder.parent / "text.txt").write_text(text)
+    LlamaConfig(
+        vocab_size=32000, hidden_size=4096, intermediate_size=11008, num_hidden_layers=layers, num_attention_heads=32,
+        max_position_embeddings=LENGTH, tie_word_embeddings=True, dtype="bfloat16",
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def command(source: Path, target: Path, options: argparse.Namespace) -> list[str]:
+    name = options.pruner
+    words = ["prune", str(source), "--pruner", name, "--level", "0.5", "--out", str(target)]
+    if name == LOCAL:
+        words += ["--set", f"{name}.allocation={options.allocation}"]
+    else:
+        words += [
+            "--calibrate",
+            "wikitext2",
+            "--data-dir",
+            str(source.parent),
+            "--set",
+            f"{name}.examples={options.examples}",
+        ]
+        words += ["--set", "wikitext2.train=text.txt", "--set", "wikitext2.test=text.txt"]
+    return [sys.executable, "-m", "smc_harness", *words]
+
+
+def progress(target: Path) -> int:
+    """Files, or matrices of blocks, that are done."""
+    try:
+        note = json.loads((target / NAME).read_text())
+    except FileNotFoundError:
+        return 0
+    return len(note["layers"] or note["files"])
 
 
 def run(words: list[str], target: Path, stop_at: int | None = None) -> tuple[float, int]:
-    """Seconds, and anonymous memory at most. stop_at: files that are there when it is killed."""
+    """Seconds, and anonymous memory at most. stop_at: how many files or matrices are done when it is killed."""
     began, most = time.perf_counter(), 0
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
         most = max(most, anonymous(process.pid))
-        if stop_at is not None and len(list(target.glob("*.safetensors"))) >= stop_at:
+        if stop_at is not None and progress(target) >= stop_at:
             time.sleep(0.3)  # into the next one
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -121,15 +168,16 @@ def copy(source: Path, target: Path) -> float:
     return time.perf_counter() - began
 
 
-def check(source: Path, target: Path) -> tuple[int, int]:
-    """Weights in scope, and those that are zero. Stops where one that lives is not what it was."""
+def check(source: Path, target: Path, moved: bool) -> tuple[int, int]:
+    """Weights in scope, and those that are zero. Stops where one that lives is not what it was, unless those move."""
     total = zeros = 0
     for path in sorted(source.glob("*.safetensors")):
         with safe_open(path, "pt") as before, safe_open(target / path.name, "pt") as after:
             for name in before.keys():  # noqa: SIM118
                 old, new = before.get_tensor(name), after.get_tensor(name)
                 inside = ".layers." in name and old.dim() == 2
-                if not torch.equal(new, old if not inside else torch.where(new == 0, new, old)):
+                expected = old if not inside else new if moved else torch.where(new == 0, new, old)
+                if not torch.equal(new, expected):
                     sys.exit(f"{name}: a weight that lives is not what it was")
                 if inside:
                     total += old.numel()
@@ -141,6 +189,8 @@ def main() -> int:
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--gigabytes", type=float, default=12.0)
     parser.add_argument("--allocation", default="global", choices=["global", "uniform"])
+    parser.add_argument("--pruner", default=LOCAL, choices=[LOCAL, "wanda", "sparsegpt"])
+    parser.add_argument("--examples", type=int, default=4, help="that it is calibrated on")
     parser.add_argument("--folder", type=Path, default=Path())
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -148,13 +198,15 @@ def main() -> int:
         source, target = folder / "in", folder / "out"
         files = make(source, options.gigabytes * 1e9)
         size = sum(path.stat().st_size for path in source.iterdir())
-        words = command(source, target, options.allocation)
-        _, first_most = run(words, target, stop_at=files // 2)
-        kept = {path.name: path.stat().st_mtime_ns for path in target.glob("*.safetensors")}
+        words = command(source, target, options)
+        blocks = sum(1 for name, _ in tensors(options.gigabytes * 1e9) if name.endswith("q_proj.weight"))
+        steps = files if options.pruner == LOCAL else len(SHAPES) * blocks
+        _, first_most = run(words, target, stop_at=steps // 2)
+        kept, changed = progress(target), {path: path.stat().st_mtime_ns for path in target.glob("*.safetensors")}
         _, second_most = run(words, target)
-        if any((target / name).stat().st_mtime_ns != changed for name, changed in kept.items()):
+        if any(path.stat().st_mtime_ns != when for path, when in changed.items()):
             sys.exit("a file that was done was written again")
-        total, zeros = check(source, target)
+        total, zeros = check(source, target, moved=options.pruner == "sparsegpt")
         if zeros != int(total * 0.5 + 0.5):
             sys.exit(f"{zeros} of {total} weights are zero")
         shutil.rmtree(target)
@@ -165,12 +217,15 @@ def main() -> int:
             copied = copy(source, folder / "copy")
             shutil.rmtree(folder / "copy")
             ratios.append(seconds / copied)
-        told = f"python -m benchmarks.checkpoint --gigabytes {options.gigabytes:g} --allocation {options.allocation}"
-        result = Result(f"A checkpoint of {size / 1e9:.1f} GB", told)
-        result.checked.append(
-            f"{zeros:,} of {total:,} weights pruned, by a run that was killed after {len(kept)} of {files} files"
+        told = f"python -m benchmarks.checkpoint --gigabytes {options.gigabytes:g} " + (
+            f"--allocation {options.allocation}" if options.pruner == LOCAL else f"--pruner {options.pruner}"
         )
-        result.ratios.append(Ratio(f"smc-harness prune, {options.allocation}", "copying the files", tuple(ratios)))
+        result = Result(f"A checkpoint of {size / 1e9:.1f} GB, {options.pruner}", told)
+        what = "files" if options.pruner == LOCAL else "matrices"
+        result.checked.append(
+            f"{zeros:,} of {total:,} weights pruned, by a run that was killed after {kept} of {steps} {what}"
+        )
+        result.ratios.append(Ratio("smc-harness prune", "copying the files", tuple(ratios)))
         most = max(first_most, second_most, whole_most)
         result.ratios.append(Ratio("anonymous memory at most", "2 GB", (most / 2e9,), 1.0))
         result.figures["anonymous memory at most"] = f"{most / 1e9:.2f} GB"

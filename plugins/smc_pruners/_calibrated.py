@@ -60,8 +60,7 @@ def shares(model: nn.Module, level: float, context: PrunerContext) -> dict[str, 
     sizes = {name: weight.numel() for name, weight in context.prunable(model)}
     found: list[tuple[list[str], float]] = []
     for block in context.walk(model, context.params.examples):
-        scores = saliency(block, context.name)
-        found.append((list(scores), _outliers(scores, context.params.outlier)))
+        found.append((list(block.layers), _outliers(block, norms(block, context.name), context.params.outlier)))
     lowest, highest = min(ratio for _, ratio in found), max(ratio for _, ratio in found)
     if lowest == highest:
         return even
@@ -72,17 +71,19 @@ def shares(model: nn.Module, level: float, context: PrunerContext) -> dict[str, 
     return context.shares(model, level, {name: max(0.0, more - mean + 1 - level) for name, more in scaled.items()})
 
 
-def _outliers(scores: Mapping[str, Tensor], times: float) -> float:
+def _outliers(block: BlockOfLayers, norms: Mapping[str, Tensor], times: float) -> float:
     """The share of the scores of a block that are above so many times their mean."""
-    total = sum(tensor.numel() for tensor in scores.values())
-    mean = sum(float(tensor.double().sum()) for tensor in scores.values()) / total
-    return sum(int((tensor > times * mean).sum()) for tensor in scores.values()) / total
+    import torch
+
+    total = sum(int(layer.weight.numel()) for layer in block.layers.values())
+    mean = sum(float(saliency(block, name, norms).sum(dtype=torch.float64)) for name in block.layers) / total
+    return sum(int((saliency(block, name, norms) > times * mean).sum()) for name in block.layers) / total
 
 
-def saliency(block: BlockOfLayers, who: str) -> dict[str, Tensor]:
-    """{name: magnitude times the 2-norm of the feature read, of the weight's shape}, in float32.
+def norms(block: BlockOfLayers, who: str) -> dict[str, Tensor]:
+    """{name: 2-norm of each feature that its layer reads, [inputs] in float32}.
 
-    Sun et al. 2024 (arXiv 2306.11695), eq. 1. Raises PluginError where no input reached a layer.
+    Raises PluginError where no input reached a layer.
     """
     squares: dict[str, Tensor] = {}
 
@@ -93,7 +94,16 @@ def saliency(block: BlockOfLayers, who: str) -> dict[str, Tensor]:
 
     block.observe(see)
     check_reached(block, squares, who)
-    return {name: block.turn(name, block.matrix(name).float().abs() * squares[name].sqrt()) for name in block.layers}
+    return {name: sums.sqrt() for name, sums in squares.items()}
+
+
+def saliency(block: BlockOfLayers, name: str, norms: Mapping[str, Tensor]) -> Tensor:
+    """Magnitude times the 2-norm of the feature read, of the weight's shape, in float32.
+
+    Sun et al. 2024 (arXiv 2306.11695), eq. 1. One layer's at a time, since scores take twice the room of 16 bits.
+    """
+    scores = block.matrix(name).abs().float()
+    return block.turn(name, scores.mul_(norms[name]))
 
 
 def check_reached(block: BlockOfLayers, seen: Mapping[str, Tensor], who: str) -> None:

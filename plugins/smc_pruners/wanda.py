@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from smc_harness import PrunerContext, hookimpl
 from smc_harness.declarations.plans import Stage
 from smc_pruners import _calibrated
-from smc_pruners._calibrated import saliency, shares, stages
+from smc_pruners._calibrated import norms, saliency, shares, stages
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,7 +37,8 @@ def apply_mask(model: nn.Module, level: float, context: PrunerContext) -> Mappin
     walk = context.walk(model, context.params.examples)
     for block in walk:
         mask: dict[str, Tensor] = {}
-        for key, scores in saliency(block, context.name).items():
-            mask |= context.select({key: scores}, levels[key])
+        read = norms(block, context.name)
+        for key in block.layers:
+            mask |= context.select({key: saliency(block, key, read)}, levels[key])
         block.prune(mask)
     return walk.mask

@@ -155,16 +155,21 @@ class BlockFiles:
         self._walks += 1
 
     def take_up(self, layers: Mapping[str, Any]) -> bool:
-        if self._walks != self._note.walk or not all(name in self._note.layers for name in layers):
-            return False
+        kept = self._walks == self._note.walk and all(name in self._note.layers for name in layers)
         for name, layer in layers.items():
-            self._map(name, layer)
-        return True
+            if kept:
+                self._map(name, layer, self._path(self._places[name][0]))
+            else:
+                # what is written to in a mapping stays in memory as long as any other tensor of its file is used
+                layer.weight.data = layer.weight.data.clone()
+        return kept
 
     def keep(self, layers: Mapping[str, Any], mask: Mapping[str, Tensor]) -> None:
         """Raises PluginError for a pruner that prunes a second time."""
-        if not mask:
-            return  # it only looked
+        if not mask:  # it only looked
+            for name, layer in layers.items():
+                self._map(name, layer, self._places[name][0].path)
+            return
         if self._note.walk not in (0, self._walks):
             raise PluginError("pruned by two walks over the blocks; one would work")
         masks.put_on(mask, [(name, layers[name].weight) for name in mask])
@@ -176,15 +181,15 @@ class BlockFiles:
                 stream.flush()
                 os.fsync(stream.fileno())
             self._note.layers[name] = count(mask[name]) if name in mask else layer.weight.numel()
-            self._map(name, layer)
+            self._map(name, layer, self._path(shard))
         self._note.walk = self._walks
         self._note.write(self._target / NAME)
         self._progress("prune", len(self._note.layers), len(self._places))
 
-    def _map(self, name: str, layer: Any) -> None:
-        """Let a layer have its weight from the file, so that what it had in memory is given back."""
+    def _map(self, name: str, layer: Any, path: Path) -> None:
+        """Let a layer have its weight from a file, so that what it had in memory is given back."""
         shard, entry = self._places[name]
-        ((_, weight),) = replace(shard, path=self._path(shard)).tensors({entry.name})
+        ((_, weight),) = replace(shard, path=path).tensors({entry.name})
         layer.weight.data = weight
 
 

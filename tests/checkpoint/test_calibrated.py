@@ -30,6 +30,7 @@ from smc_harness.sparsity import mask as masks
 from tests.checkpoints import causal
 
 TEXT = ["the cat sat on the mat and looked at the dog", "a dog ran over the hill after the cat", "nobody sat still"]
+MAPS = Path("/proc/self/maps")
 
 
 @pytest.fixture(params=["llama", "gpt2"])
@@ -289,3 +290,38 @@ def test_a_pruner_that_walks_in_another_way_is_told(tmp_path: Path, walks: int, 
     plugin = Plugin("pruner", "own", Own(walks, most), Locator("pruner", "own", "here"))
     with pytest.raises(PluginError, match=message):
         done(source, tmp_path / "out", 0.5, plugin)
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="what is mapped is told by Linux alone")
+@pytest.mark.parametrize("owl", ["0", "0.08"])
+def test_a_block_that_is_done_with_is_the_file_s(tmp_path: Path, owl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made(tmp_path, dtype=torch.bfloat16)
+    held: list[int] = []
+    observe = BlockOfLayers.observe
+    model: list[nn.Module] = []
+    build = Conversation.build_model
+
+    def built(self: Conversation) -> nn.Module:
+        model.append(build(self))
+        return model[0]
+
+    def looked(self: BlockOfLayers, see: Any) -> None:
+        weights = [weight for name, weight in model[0].named_parameters() if in_blocks(name) and weight.dim() == 2]
+        held.append(sum(not mapped(weight) for weight in weights))
+        observe(self, see)
+
+    monkeypatch.setattr(Conversation, "build_model", built)
+    monkeypatch.setattr(BlockOfLayers, "observe", looked)
+    done(source, tmp_path / "out", 0.5, pruner(owl=owl))
+    assert held == [7] * (2 if owl == "0" else 4)  # those of one block
+    assert all(mapped(weight) for name, weight in model[0].named_parameters() if in_blocks(name) and weight.dim() == 2)
+
+
+def mapped(weight: Tensor) -> bool:
+    """Whether a tensor's memory is that of a file of a checkpoint."""
+    at = weight.data_ptr()
+    for line in MAPS.read_text().splitlines():
+        first, last = (int(edge, 16) for edge in line.split()[0].split("-"))
+        if first <= at < last:
+            return ".safetensors" in line
+    raise AssertionError("a tensor outside of all memory")
