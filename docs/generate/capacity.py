@@ -46,7 +46,7 @@ python -m benchmarks.study_cost
 ## The driver and the store
 
 ```sh
-python -m benchmarks.capacity --pruners 100 --tasks 40
+python -m benchmarks.capacity
 python -m benchmarks.capacity --pruners 50 --tasks 40 --report
 ```
 

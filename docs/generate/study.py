@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -50,6 +51,20 @@ dense is less than that. Where a first-fail is at the lowest levels, one step up
 """
 
 
+_DENSE = """\
+## Dense models, by recipe and selection
+
+What the models reach before anything is pruned, of one seed. `paper` takes the best epoch on the scored problems, as
+SMC-Bench did; `valid` takes it on a tenth of the training problems, which are then not trained on: the sound figure.
+The recipes are described in [the list of tasks](../reference/tasks.md). Such a run ends soon after its dense training:
+
+```sh
+smc-harness --tasks asdiv-a-gts --data-dir data --set asdiv-a-gts.recipe=workstation \\
+    --set asdiv-a-gts.selection=paper --pruners magnitude-one-shot --levels 0.2
+```
+"""
+
+
 def page() -> str:
     """The page, with a section for every panel whose JSON is there."""
     panels = runs()
@@ -58,7 +73,21 @@ def page() -> str:
     missing = [task for task in TASKS if task not in panels]
     note = [f"Not run yet: {', '.join(f'`{task}`' for task in missing)}.", ""] if missing else []
     sections = [line for task, panel in panels.items() for line in _section(task, panel, paper(task))]
-    return "\n".join([head, *note, *sections]).rstrip() + "\n"
+    return "\n".join([head, *note, *_dense(), *sections]).rstrip() + "\n"
+
+
+def _dense() -> list[str]:
+    """What dense models reach, by task and recipe; as each of the runs wrote it with `--json`."""
+    found: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for row in json.loads((FOLDER / "dense.json").read_text(encoding="utf-8")):
+        recipe = row["recipe"] if row["epochs"] is None else f"{row['recipe']}, {row['epochs']} epochs"
+        found[row["task"], recipe][row["selection"]] = row["dense"]
+    head = ["task", "recipe", "`paper`", "`valid`"]
+    rows = [
+        [f"`{task}`", recipe, _percent(by.get("paper")), _percent(by.get("valid"))]
+        for (task, recipe), by in found.items()
+    ]
+    return [_DENSE, _line(head), _line(["---"] * len(head)), *map(_line, rows), ""]
 
 
 def runs() -> dict[str, SavedRun]:
